@@ -1,0 +1,24 @@
+/**
+ * What a JavaScript runtime must give for vmcopy to call libc, and the choice of the runtime at hand.
+ */
+import type { Calls } from "./symbols.ts";
+
+export interface Backend {
+  readonly runtime: "bun" | "deno";
+  /** libc's functions; a failed call returns -1 and leaves its reason in {@link Backend.errno}. */
+  readonly calls: Calls;
+  /** errno of the last failed call on this thread. Ask at once: the next call may change it. */
+  errno(): number;
+  /** Native memory as an ArrayBuffer without a copy. `address` must stay mapped for as long as it is used. */
+  view(address: number, length: number): ArrayBuffer;
+}
+
+/**
+ * Loads libc through the runtime this program runs on.
+ *
+ * @throws Error where neither glibc nor musl can be loaded, or the runtime has no FFI
+ */
+export async function loadBackend(): Promise<Backend> {
+  if ("Deno" in globalThis) return (await import("./deno.ts")).denoBackend();
+  return (await import("./bun.ts")).bunBackend();
+}

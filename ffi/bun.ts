@@ -1,0 +1,40 @@
+/** libc through bun:ffi. */
+import { dlopen, FFIType, type Pointer, read, toArrayBuffer } from "bun:ffi";
+import type { Backend } from "./backend.ts";
+import { type Calls, type CType, libcNames, SYMBOLS } from "./symbols.ts";
+
+/** `i64_fast` gives a number where the value fits one; every offset, size and user-space address does. */
+const TYPES: Record<CType, FFIType> = {
+  i32: FFIType.i32,
+  u32: FFIType.u32,
+  i64: FFIType.i64_fast,
+  addr: FFIType.u64_fast,
+  size: FFIType.u64_fast,
+};
+
+/** Loads the first libc that can be opened. @throws Error naming every file tried */
+export function bunBackend(): Backend {
+  const table = Object.fromEntries(
+    Object.entries(SYMBOLS).map(([name, { args, returns }]) => [
+      name,
+      { args: args.map((type) => TYPES[type]), returns: TYPES[returns] },
+    ]),
+  );
+  const failures: string[] = [];
+  for (const library of libcNames(process.arch)) {
+    try {
+      const calls = dlopen(library, table).symbols as unknown as Calls;
+      // errno lives at one address for the life of a thread.
+      const errnoAddress = calls.__errno_location() as Pointer;
+      return {
+        runtime: "bun",
+        calls,
+        errno: () => read.i32(errnoAddress, 0),
+        view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
+      };
+    } catch (error) {
+      failures.push(`${library}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(`Cannot load libc: ${failures.join("; ")}`);
+}

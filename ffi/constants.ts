@@ -1,0 +1,59 @@
+/** Numbers of the Linux ABI that are the same on x86_64 and aarch64, and the few that are not. */
+
+const isArm = process.arch === "arm64";
+
+export const AT_FDCWD = -100;
+export const AT_EMPTY_PATH = 0x1000;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const STATX_BASIC_STATS = 0x7ff;
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_TRUNC = 0o1000;
+export const O_CLOEXEC = 0o2000000;
+export const O_DIRECT = isArm ? 0o200000 : 0o40000;
+export const O_DIRECTORY = isArm ? 0o40000 : 0o200000;
+
+export const S_IFMT = 0o170000;
+export const S_IFIFO = 0o010000;
+export const S_IFCHR = 0o020000;
+export const S_IFDIR = 0o040000;
+export const S_IFBLK = 0o060000;
+export const S_IFREG = 0o100000;
+
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_FAILED = -1;
+
+export const MADV_SEQUENTIAL = 2;
+export const MADV_DONTNEED = 4;
+export const MADV_POPULATE_READ = 22;
+
+export const SEEK_SET = 0;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
+export const POSIX_FADV_SEQUENTIAL = 2;
+export const POSIX_FADV_DONTNEED = 4;
+export const SYNC_FILE_RANGE_WAIT_BEFORE = 1;
+export const SYNC_FILE_RANGE_WRITE = 2;
+export const SYNC_FILE_RANGE_WAIT_AFTER = 4;
+
+export const POLLOUT = 4;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+/** _IOR(0x12, 114, size_t): the size of a block device in bytes */
+export const BLKGETSIZE64 = 0x80081272;
+export const SC_PAGESIZE = 30;
+
+export const PROC_SUPER_MAGIC = 0x9fa0;
+export const TMPFS_MAGIC = 0x01021994;
+export const RAMFS_MAGIC = 0x858458f6;

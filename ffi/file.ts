@@ -1,0 +1,116 @@
+/** An open file: a descriptor with its path, so that an error can name it. */
+import { BLKGETSIZE64, O_CLOEXEC, O_DIRECTORY, O_RDONLY, POLLOUT, S_IFBLK, S_IFMT } from "./constants.ts";
+import { EAGAIN, LibcError } from "./errno.ts";
+import type { FileStatus, FileSystemStatus, Libc } from "./libc.ts";
+
+export class File implements Disposable {
+  #open = true;
+
+  constructor(
+    readonly libc: Libc,
+    readonly fd: number,
+    readonly path: string,
+  ) {}
+
+  /** Opens a file; it is closed on exec. @param flags O_RDONLY and so on @throws LibcError */
+  static open(libc: Libc, path: string, flags = O_RDONLY, mode = 0): File {
+    return new File(libc, libc.open(path, flags | O_CLOEXEC, mode), path);
+  }
+
+  /** Makes a directory's entries durable, a rename among them. @throws LibcError */
+  static syncDirectory(libc: Libc, path: string): void {
+    using directory = File.open(libc, path, O_RDONLY | O_DIRECTORY);
+    directory.sync();
+  }
+
+  status(): FileStatus {
+    return this.libc.statusOf(this.fd, this.path);
+  }
+
+  fileSystem(): FileSystemStatus {
+    return this.libc.fileSystemOf(this.fd, this.path);
+  }
+
+  /** Size in bytes: of a block device, its capacity. @throws LibcError */
+  size(): number {
+    const status = this.status();
+    if ((status.mode & S_IFMT) !== S_IFBLK) return status.size;
+    const at = this.libc.structure();
+    this.libc.check("ask the size of", this.path, this.#calls.ioctl(this.fd, BLKGETSIZE64, at));
+    return Number(this.libc.structureView.getBigUint64(0, true));
+  }
+
+  /**
+   * Reads until `length` bytes are there or the file ends.
+   *
+   * @returns bytes read @throws LibcError, with what was read before it lost
+   */
+  pread(address: number, length: number, offset: number): number {
+    let done = 0;
+    while (done < length) {
+      const count = this.libc.retry("read", this.path, () =>
+        this.#calls.pread(this.fd, address + done, length - done, offset + done),
+      );
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  /** Writes all of it at a place. @returns nothing; bytes before a failure may be written @throws LibcError */
+  pwrite(address: number, length: number, offset: number): void {
+    let done = 0;
+    while (done < length) {
+      done += this.libc.retry("write", this.path, () =>
+        this.#calls.pwrite(this.fd, address + done, length - done, offset + done),
+      );
+    }
+  }
+
+  /** Writes all of it where the file stands, waiting while a non-blocking pipe is full. @throws LibcError */
+  write(address: number, length: number): void {
+    let done = 0;
+    while (done < length) {
+      try {
+        done += this.libc.retry("write", this.path, () =>
+          this.#calls.write(this.fd, address + done, length - done),
+        );
+      } catch (error) {
+        if (!(error instanceof LibcError) || error.errno !== EAGAIN) throw error;
+        this.#waitUntilWritable();
+      }
+    }
+  }
+
+  truncate(size: number): void {
+    this.libc.retry("resize", this.path, () => this.#calls.ftruncate(this.fd, size));
+  }
+
+  /** Writes the file's data and metadata through to the device. @throws LibcError */
+  sync(): void {
+    this.libc.retry("sync", this.path, () => this.#calls.fsync(this.fd));
+  }
+
+  /** Closes it. Calling it again does nothing. @throws LibcError: a late write error of a network file system */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    // Linux releases the descriptor even where close(2) is interrupted: never again.
+    this.libc.check("close", this.path, this.#calls.close(this.fd));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #calls() {
+    return this.libc.backend.calls;
+  }
+
+  #waitUntilWritable(): void {
+    const at = this.libc.structure();
+    this.libc.structureView.setInt32(0, this.fd, true);
+    this.libc.structureView.setInt16(4, POLLOUT, true);
+    this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, -1));
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * libc as the rest of the program sees it: a failed call throws a {@link LibcError}, an interrupted one is
+ * made again, paths are strings and structures are objects.
+ *
+ * Files are in {@link ./file.ts}, memory in {@link ./mapping.ts}.
+ */
+import { type Backend, loadBackend } from "./backend.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+  SC_PAGESIZE,
+  STATX_BASIC_STATS,
+} from "./constants.ts";
+import { EINTR, LibcError } from "./errno.ts";
+
+/** What statx(2) says of a file. */
+export interface FileStatus {
+  /** file type and permission bits, as in st_mode */
+  readonly mode: number;
+  /** bytes */
+  readonly size: number;
+  /** bytes that are really allocated */
+  readonly allocated: number;
+  readonly blockSize: number;
+  /** identity of the file: device and inode number */
+  readonly identity: string;
+}
+
+/** What fstatfs(2) says of a file system. */
+export interface FileSystemStatus {
+  /** f_type, for example PROC_SUPER_MAGIC */
+  readonly type: number;
+  /** bytes that this user may still write */
+  readonly available: number;
+}
+
+// The scratch page run: two paths, then one structure.
+const SCRATCH_LENGTH = 16384;
+const SECOND_PATH = 4608;
+const STRUCTURE = 12288;
+const PATH_LIMIT = 4096;
+
+export class Libc {
+  readonly pageSize: number;
+  readonly #scratch: number;
+  readonly #scratchBytes: Uint8Array;
+  readonly #structure: DataView;
+
+  constructor(readonly backend: Backend) {
+    this.pageSize = backend.calls.sysconf(SC_PAGESIZE);
+    this.#scratch = this.check(
+      "mmap",
+      "",
+      backend.calls.mmap(0, SCRATCH_LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+    );
+    const scratch = backend.view(this.#scratch, SCRATCH_LENGTH);
+    this.#scratchBytes = new Uint8Array(scratch);
+    this.#structure = new DataView(scratch, STRUCTURE);
+  }
+
+  /** libc of the runtime this program runs on. @throws Error where it cannot be loaded */
+  static async load(): Promise<Libc> {
+    return new Libc(await loadBackend());
+  }
+
+  /** Gives back a call's result, or throws its errno. @throws LibcError where the result is -1 */
+  check(call: string, path: string, result: number): number {
+    if (result === -1) throw new LibcError(call, path, this.backend.errno());
+    return result;
+  }
+
+  /** Makes a call again for as long as a signal interrupts it. @throws LibcError where it fails */
+  retry(call: string, path: string, make: () => number): number {
+    for (;;) {
+      const result = make();
+      if (result !== -1) return result;
+      const errno = this.backend.errno();
+      if (errno !== EINTR) throw new LibcError(call, path, errno);
+    }
+  }
+
+  /** Opens a file. @returns the file descriptor @throws LibcError */
+  open(path: string, flags: number, mode = 0): number {
+    return this.retry("open", path, () => this.backend.calls.open(this.path(path), flags, mode));
+  }
+
+  /** Renames a file within one file system, in one step. @throws LibcError */
+  rename(from: string, to: string): void {
+    const { calls } = this.backend;
+    this.check("rename", `${from} to ${to}`, calls.rename(this.path(from), this.path(to, SECOND_PATH)));
+  }
+
+  /** Removes a file's name. @throws LibcError */
+  unlink(path: string): void {
+    this.check("remove", path, this.backend.calls.unlink(this.path(path)));
+  }
+
+  /** A file by its path. @returns undefined where there is none @throws LibcError */
+  status(path: string): FileStatus | undefined {
+    try {
+      return this.#statx(AT_FDCWD, path, 0, path);
+    } catch (error) {
+      if (error instanceof LibcError && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** An open file. @param path what to call it in an error @throws LibcError */
+  statusOf(fd: number, path: string): FileStatus {
+    return this.#statx(fd, "", AT_EMPTY_PATH, path);
+  }
+
+  /** The file system under an open file. @throws LibcError */
+  fileSystemOf(fd: number, path: string): FileSystemStatus {
+    const at = this.structure();
+    this.check("statfs", path, this.backend.calls.fstatfs(fd, at));
+    const blockSize = Number(this.#structure.getBigInt64(8, true));
+    return {
+      type: Number(this.#structure.getBigInt64(0, true)),
+      available: Number(this.#structure.getBigUint64(32, true)) * blockSize,
+    };
+  }
+
+  /** Address of a cleared piece of scratch memory (4096 bytes) for a structure; good until the next call. */
+  structure(): number {
+    this.#scratchBytes.fill(0, STRUCTURE);
+    return this.#scratch + STRUCTURE;
+  }
+
+  /** The scratch structure's contents. */
+  get structureView(): DataView {
+    return this.#structure;
+  }
+
+  /** A path as C wants it. @returns its address; good until the next path at the same place */
+  path(path: string, place = 0): number {
+    const { read, written } = new TextEncoder().encodeInto(
+      path,
+      this.#scratchBytes.subarray(place, place + PATH_LIMIT),
+    );
+    if (read !== path.length || path.includes("\0")) {
+      throw new LibcError("use path", JSON.stringify(path.slice(0, 80)), path.includes("\0") ? 22 : 36);
+    }
+    this.#scratchBytes[place + written] = 0;
+    return this.#scratch + place;
+  }
+
+  #statx(directory: number, path: string, flags: number, name: string): FileStatus {
+    const at = this.structure();
+    const { calls } = this.backend;
+    this.check("stat", name, calls.statx(directory, this.path(path), flags, STATX_BASIC_STATS, at));
+    const view = this.#structure;
+    const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
+    return {
+      mode: view.getUint16(28, true),
+      size: Number(view.getBigUint64(40, true)),
+      allocated: Number(view.getBigUint64(48, true)) * 512,
+      blockSize: view.getUint32(4, true),
+      identity: `${device}:${view.getBigUint64(32, true)}`,
+    };
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * ELF notes of a vmcore: one NT_PRSTATUS for each CPU that saved its registers, VMCOREINFO, device dumps.
+ *
+ * A note is namesz, descsz and type (32 bits each), then the name and the descriptor, each padded to 4 bytes,
+ * in ELF64 too; to 8 only where p_align is 8 (the kernel's Elf64_Nhdr notes; drgn's elf_notes.h).
+ */
+import { VmcopyError } from "../errors.ts";
+import { type ByteReader, type ElfHeaders, viewOf } from "./elf.ts";
+
+export interface Note {
+  readonly name: string;
+  readonly type: number;
+  /** where the descriptor lies: bytes from the file's start */
+  readonly offset: number;
+  /** bytes of the descriptor */
+  readonly size: number;
+}
+
+export const NT_PRSTATUS = 1;
+
+const HEADER = 12;
+/** More than any machine's CPUs and devices; a bound on the time a hostile file can take. */
+const MOST_NOTES = 65_536;
+const LONGEST_NAME = 256;
+/** VMCOREINFO is at most a page in today's kernels. */
+const LONGEST_VMCOREINFO = 1 << 20;
+
+/** All notes in file order. @throws VmcopyError E_NOT_VMCORE where one does not fit its segment */
+export function readNotes(file: ByteReader, headers: ElfHeaders): Note[] {
+  const notes: Note[] = [];
+  for (const segment of headers.notes) {
+    const refuse = (at: number, reason: string): never => {
+      throw new VmcopyError(
+        "E_NOT_VMCORE",
+        `Cannot read the notes of ${file.path}: the note at offset ${segment.offset + at} has ${reason}`,
+      );
+    };
+    const padding = segment.align === 8 ? 8 : 4;
+    const padded = (size: number) => Math.ceil(size / padding) * padding;
+    let at = 0;
+    while (at + HEADER <= segment.fileSize) {
+      const header = file.read(segment.offset + at, HEADER + LONGEST_NAME);
+      const view = viewOf(header);
+      const nameSize = view.getUint32(0, headers.littleEndian);
+      const size = view.getUint32(4, headers.littleEndian);
+      const type = view.getUint32(8, headers.littleEndian);
+      // The kernel pads the segment with zeros to whole pages: they are not notes.
+      if (nameSize === 0 && size === 0 && type === 0) break;
+      const left = segment.fileSize - at - HEADER;
+      if (nameSize > left) refuse(at, `n_namesz ${nameSize}, more than the ${left} bytes left`);
+      if (padded(nameSize) + size > left) {
+        refuse(at, `n_descsz ${size}, more than the ${Math.max(0, left - padded(nameSize))} bytes left`);
+      }
+      if (notes.length >= MOST_NOTES) refuse(at, `more than ${MOST_NOTES} others before it`);
+      const name = header.subarray(HEADER, HEADER + Math.min(nameSize, LONGEST_NAME));
+      const end = name.indexOf(0);
+      notes.push({
+        name: new TextDecoder("latin1").decode(end < 0 ? name : name.subarray(0, end)),
+        type,
+        offset: segment.offset + at + HEADER + padded(nameSize),
+        size,
+      });
+      at += HEADER + padded(nameSize) + padded(size);
+    }
+  }
+  return notes;
+}
+
+/** The text of the VMCOREINFO note. @returns undefined where there is none @throws VmcopyError if too large */
+export function readVmcoreinfoText(file: ByteReader, notes: readonly Note[]): string | undefined {
+  const note = notes.find(({ name }) => name === "VMCOREINFO");
+  if (note === undefined) return undefined;
+  if (note.size > LONGEST_VMCOREINFO) {
+    throw new VmcopyError(
+      "E_NOT_VMCORE",
+      `Cannot read VMCOREINFO of ${file.path}: its n_descsz is ${note.size}, more than ${LONGEST_VMCOREINFO}`,
+    );
+  }
+  return new TextDecoder("latin1").decode(file.read(note.offset, note.size));
+}
