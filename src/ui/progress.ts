@@ -3,8 +3,8 @@
  * a plain line every few seconds and never a control character. No timer: a copy blocks in system calls, so the line is
  * drawn from `update`, which is cheap enough to be called for each window.
  */
-import { paint, printable, textWidth } from "./style.ts";
-import { formatPercent, formatRate, formatSize, formatWait } from "./units.ts";
+import { barLine, NARROWEST, type ProgressState, plainLine } from "./progress-line.ts";
+import { paint, printable } from "./style.ts";
 
 /** Nothing is shown of a job shorter than this. Milliseconds, as all times here. */
 const SILENT = 300;
@@ -12,9 +12,6 @@ const REDRAW = 100;
 const PLAIN_LINE = 5000;
 /** The rate shown is that of about the last seconds: an estimate should follow a disk that slows down. */
 const RATE_MEMORY = 4000;
-/** Below this a bar that redraws itself would wrap and scroll. */
-const NARROWEST = 40;
-const WIDEST_BAR = 40;
 
 /** What a progress needs to know; it asks nothing of the process itself. */
 export interface ProgressOptions {
@@ -59,7 +56,7 @@ export interface Progress {
  * ```
  */
 export function startProgress(options: ProgressOptions): Progress {
-  const { write, now, colours = false, quiet = false, already = 0 } = options;
+  const { write, now, colours = false, unicode = false, quiet = false, already = 0 } = options;
   const columns = options.columns ?? 0;
   const redraws = options.isTerminal && columns >= NARROWEST;
   const started = now();
@@ -69,9 +66,17 @@ export function startProgress(options: ProgressOptions): Progress {
   let shown = false;
   let ended = false;
 
-  function draw(time: number): void {
-    const state = { ...options, done, rate: rate.at(done, time), waited: (time - started) / 1000 };
-    write(redraws ? `\r${barLine(state, columns)}\x1b[K` : `${plainLine(state)}\n`);
+  function draw(time: number, over = false): void {
+    const state: ProgressState = {
+      label: options.label,
+      total: options.total,
+      done,
+      bytesPerSecond: over ? rate.overall(done, time) : rate.recent(done, time),
+      waited: (time - started) / 1000,
+      over,
+    };
+    if (redraws) write(`\r${barLine(state, { columns, colours, unicode })}\x1b[K${over ? "\n" : ""}`);
+    else write(`${plainLine(state)}\n`);
     shown = true;
     due = time + (redraws ? REDRAW : PLAIN_LINE);
   }
@@ -84,7 +89,8 @@ export function startProgress(options: ProgressOptions): Progress {
       if (time >= due) draw(time);
     },
     note(line) {
-      const text = paint(colours, "warn", printable(line));
+      // Colours are escape sequences too: only where the bar has them.
+      const text = paint(colours && redraws, "warn", printable(line));
       const bar = redraws && shown && !ended;
       write(bar ? `\r\x1b[K${text}\n` : `${text}\n`);
       if (bar) draw(now());
@@ -92,31 +98,9 @@ export function startProgress(options: ProgressOptions): Progress {
     end() {
       if (ended) return;
       ended = true;
-      if (!shown) return;
-      const time = now();
-      const state = {
-        ...options,
-        done,
-        rate: rate.overall(done, time),
-        waited: (time - started) / 1000,
-        over: true,
-      };
-      write(redraws ? `\r${barLine(state, columns)}\x1b[K\n` : `${plainLine(state)}\n`);
+      if (shown) draw(now(), true);
     },
   };
-}
-
-interface State {
-  label: string;
-  total?: number;
-  colours?: boolean;
-  unicode?: boolean;
-  done: number;
-  /** Bytes a second. */
-  rate: number;
-  /** Seconds since the start. */
-  waited: number;
-  over?: boolean;
 }
 
 /** Bytes a second: over the whole job, and a moving average that forgets. */
@@ -127,7 +111,7 @@ function createRate(already: number, started: number) {
   const overall = (done: number, time: number) => ((done - already) * 1000) / Math.max(1, time - started);
   return {
     overall,
-    at(done: number, time: number): number {
+    recent(done: number, time: number): number {
       const passed = time - lastTime;
       if (passed > 0) {
         const current = Math.max(0, ((done - lastDone) * 1000) / passed);
@@ -139,53 +123,4 @@ function createRate(already: number, started: number) {
       return average;
     },
   };
-}
-
-function facts(state: State): string[] {
-  const { done, total, rate, waited, over } = state;
-  const time = over ? `in ${formatWait(waited)}` : etaText(state);
-  const size = total === undefined ? formatSize(done) : `${formatSize(done)} of ${formatSize(total)}`;
-  return [size, formatRate(rate), time];
-}
-
-function etaText({ done, total, rate, waited }: State): string {
-  if (total === undefined) return formatWait(waited);
-  const eta = Math.max(0, total - done) / rate;
-  return `ETA ${formatWait(eta)}`;
-}
-
-function plainLine(state: State): string {
-  const percent = state.total === undefined ? [] : [formatPercent(state.done, state.total)];
-  return `${printable(state.label)}: ${[...percent, ...facts(state)].join(", ")}`;
-}
-
-/** One line of at most `columns - 1` characters: in the last column some terminals already wrap. */
-function barLine(state: State, columns: number): string {
-  const room = columns - 1;
-  const { total, done, colours = false, unicode = false } = state;
-  const label = printable(state.label);
-  const parts = facts(state);
-  const percent = total === undefined ? "" : formatPercent(done, total).padStart(7);
-  // The least telling part goes first when there is no room: the sizes, then the rate.
-  let tail = parts.join("  ");
-  const width = () => textWidth(label) + (percent === "" ? 0 : 2 + percent.length) + 2 + textWidth(tail);
-  while (width() > room && parts.length > 1) {
-    parts.shift();
-    tail = parts.join("  ");
-  }
-  const barRoom = Math.min(WIDEST_BAR, room - width() - 2);
-  const bar =
-    total === undefined || barRoom < 6
-      ? ""
-      : drawBar(total === 0 ? 1 : done / total, barRoom, colours, unicode);
-  const line = [label, bar, percent, tail].filter((part) => part !== "");
-  return bar === "" ? Array.from(line.join("  ")).slice(0, room).join("") : line.join("  ");
-}
-
-function drawBar(share: number, width: number, colours: boolean, unicode: boolean): string {
-  const inner = unicode ? width : width - 2;
-  const full = Math.floor(Math.min(1, Math.max(0, share)) * inner);
-  const filled = paint(colours, "good", (unicode ? "█" : "#").repeat(full));
-  const rest = paint(colours, "dim", (unicode ? "░" : ".").repeat(inner - full));
-  return unicode ? filled + rest : `[${filled}${rest}]`;
 }
