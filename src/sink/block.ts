@@ -1,0 +1,107 @@
+/**
+ * A dump on a block device, from its first byte.
+ *
+ * A device has no name to change and no size to cut, so the mark of an incomplete dump is its first page: it is
+ * zeroed first and written last, after everything else is durable. A reader then either finds a whole vmcore or
+ * no ELF header.
+ */
+import { O_EXCL, O_RDWR } from "../../ffi/constants.ts";
+import { File } from "../../ffi/file.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { Mapping } from "../../ffi/mapping.ts";
+import { VmcopyError } from "../errors.ts";
+import { formatSize } from "../ui/units.ts";
+import { DirectWriter, openDirect } from "./direct.ts";
+import { type Sink, ZERO_BUFFER } from "./sink.ts";
+import { Writeback } from "./writeback.ts";
+
+export class BlockSink implements Sink {
+  /** What the device held before would show through a hole. */
+  readonly holes = false;
+  bytesWritten = 0;
+  readonly #file: File;
+  readonly #direct: DirectWriter | undefined;
+  readonly #zeros: Mapping;
+  readonly #writeback: Writeback;
+  readonly #firstPage: Mapping;
+
+  private constructor(
+    readonly path: string,
+    file: File,
+    direct: boolean,
+  ) {
+    const { libc } = file;
+    this.#file = file;
+    const directFile = direct ? openDirect(libc, path) : undefined;
+    this.#direct = directFile && new DirectWriter(directFile);
+    this.#zeros = Mapping.buffer(libc, ZERO_BUFFER);
+    this.#firstPage = Mapping.buffer(libc, libc.pageSize);
+    this.#writeback = new Writeback(file, 0);
+    this.#write(this.#zeros.address, libc.pageSize, 0);
+    file.sync();
+  }
+
+  /**
+   * Opens a device that nothing is mounted from, and takes the mark of a whole dump off it.
+   *
+   * @param size bytes the dump will have
+   * @throws VmcopyError E_NO_SPACE where the device is smaller; LibcError EBUSY where it is in use
+   */
+  static open(libc: Libc, path: string, size: number, direct: boolean): BlockSink {
+    // O_EXCL without O_CREAT: refused (EBUSY) while the device is mounted or part of an array.
+    const file = File.open(libc, path, O_RDWR | O_EXCL);
+    try {
+      const capacity = file.size();
+      if (capacity < size) {
+        throw new VmcopyError(
+          "E_NO_SPACE",
+          `Cannot write to ${path}: the dump needs ${formatSize(size)} (${size} bytes), the device has ${formatSize(capacity)} (${capacity} bytes)`,
+        );
+      }
+      return new BlockSink(path, file, direct);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  data(address: number, length: number, offset: number): void {
+    let skipped = 0;
+    if (offset === 0) {
+      skipped = Math.min(length, this.#firstPage.length);
+      this.#file.libc.backend.calls.memcpy(this.#firstPage.address, address, skipped);
+    }
+    if (length > skipped) this.#write(address + skipped, length - skipped, offset + skipped);
+    this.bytesWritten += length;
+  }
+
+  zeros(length: number, offset: number): void {
+    for (let done = 0; done < length; done += ZERO_BUFFER) {
+      this.data(this.#zeros.address, Math.min(ZERO_BUFFER, length - done), offset + done);
+    }
+  }
+
+  settle(offset: number): void {
+    if (this.#direct === undefined) this.#writeback.settle(offset);
+  }
+
+  finish(): void {
+    this.#file.sync();
+    this.#write(this.#firstPage.address, this.#firstPage.length, 0);
+    this.#file.sync();
+    this.#writeback.dropAll();
+  }
+
+  close(): void {
+    this.#zeros.unmap();
+    this.#firstPage.unmap();
+    this.#direct?.[Symbol.dispose]();
+    this.#direct?.file.close();
+    this.#file.close();
+  }
+
+  #write(address: number, length: number, offset: number): void {
+    if (this.#direct === undefined) this.#file.pwrite(address, length, offset);
+    else this.#direct.write(address, length, offset);
+  }
+}

@@ -1,0 +1,23 @@
+/** Where a dump's bytes go. A sink is written from front to back; each byte once. */
+
+export interface Sink {
+  /** the path as the user gave it; "-" for standard output */
+  readonly path: string;
+  /** Whether zeros cost nothing: they become holes. */
+  readonly holes: boolean;
+  /** bytes that were really written so far, holes left out */
+  readonly bytesWritten: number;
+  /** Writes `length` bytes of memory at `offset`. @throws LibcError, VmcopyError */
+  data(address: number, length: number, offset: number): void;
+  /** `length` zero bytes at `offset`. @throws LibcError, VmcopyError */
+  zeros(length: number, offset: number): void;
+  /** Everything before `offset` is written: it may be flushed. @throws LibcError */
+  settle(offset: number): void;
+  /** The dump is whole, `size` bytes: makes it durable. @throws LibcError */
+  finish(size: number): void;
+  /** Lets go of it, finished or not. */
+  close(): void;
+}
+
+/** Zeros are written from one buffer of so many bytes. */
+export const ZERO_BUFFER = 1 << 20;
