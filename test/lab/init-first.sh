@@ -1,0 +1,19 @@
+#!/bin/busybox sh
+# PID 1 of the kernel that is going to crash: loads the capture kernel, works a while if told to, and crashes.
+export PATH=/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+echo "LAB: init1"
+
+fail() { echo "LAB: failed: $*"; poweroff -f; }
+
+[ "$(cat /sys/kernel/kexec_crash_size)" -gt 0 ] || fail "no memory was reserved for the capture kernel"
+while read -r module; do insmod "/modules/$module" || fail "insmod $module"; done < /modules/order
+mount -o ro /dev/vda /in || fail "mount the disk with the capture kernel"
+kexec -s -p /in/vmlinuz --initrd=/in/initrd --command-line="$(cat /capture-command-line)" || fail "kexec"
+umount /in
+echo "LAB: loaded"
+
+if [ -e /workload ]; then sh /workload || fail "the workload"; fi
+echo c > /proc/sysrq-trigger
