@@ -15,7 +15,7 @@ export class Digests {
 
   push(digest: bigint): void {
     if (this.#length === this.#values.length) {
-      const larger = new BigUint64Array(this.#length * 2);
+      const larger: BigUint64Array<ArrayBuffer> = new BigUint64Array(this.#length * 2);
       larger.set(this.#values);
       this.#values = larger;
     }

@@ -1,0 +1,95 @@
+/**
+ * The program: commands, exit codes, and how errors are said. The only file that knows process.argv and
+ * process.exit.
+ *
+ * Exit codes: 0 done; 1 the data is not what it should be; 2 it could not be done; 130 Ctrl-C; 143 SIGTERM.
+ */
+import process from "node:process";
+import { Command, CommanderError } from "commander";
+import { LibcError } from "../ffi/errno.ts";
+import { Libc } from "../ffi/libc.ts";
+import type { Outcome, Verb } from "./commands/command.ts";
+import { copy } from "./commands/copy.ts";
+import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
+import { Terminal } from "./ui/terminal.ts";
+import { VERSION } from "./version.ts";
+
+const VERBS: Record<string, Verb> = { copy };
+
+/** Runs one command line. @returns the exit code */
+async function main(args: string[]): Promise<number> {
+  const json = args.includes("--json");
+  let exitCode = EXIT_OK;
+  let verb = "";
+  const program = new Command("vmcopy")
+    .description("Copies, verifies and benchmarks /proc/vmcore, the memory of a crashed Linux kernel.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 the data is not what it should be, 2 it could not be done.\n" +
+        "Sizes: 4096, 64K, 4M, 1G (powers of 1024). Help on a command: vmcopy <command> --help",
+    );
+  for (const [name, { describe, run }] of Object.entries(VERBS)) {
+    const command = program.command(name).exitOverride();
+    describe(command);
+    command
+      .option("--json", "print the result as one JSON object")
+      .option("-q, --quiet", "no progress and no summary")
+      .option("--no-color", "no colours (also: NO_COLOR)")
+      .action(async (paths: string[] | string | undefined, options: Record<string, unknown>) => {
+        verb = name;
+        const terminal = new Terminal({ quiet: options.quiet === true, colour: options.color !== false });
+        const list = paths === undefined ? [] : typeof paths === "string" ? [paths] : paths;
+        const outcome = await run({ libc: await Libc.load(), terminal }, list, options);
+        print(outcome, terminal, json, options.quiet === true);
+        exitCode = outcome.exitCode;
+      });
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return report(error, verb, json);
+  }
+}
+
+function print(outcome: Outcome, terminal: Terminal, json: boolean, quiet: boolean): void {
+  if (json) terminal.result(`${JSON.stringify(outcome.json)}\n`);
+  else if (outcome.outputTaken === true) terminal.say(outcome.text.trimEnd());
+  else if (!quiet) terminal.result(outcome.text);
+}
+
+/** Says an error in one line, or as JSON. @returns the exit code */
+function report(error: unknown, verb: string, json: boolean): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT_OK;
+  const { code, message, exitCode } = described(error);
+  const terminal = new Terminal({ quiet: false, colour: !process.argv.includes("--no-color") });
+  if (json) terminal.result(`${JSON.stringify({ error: { code, message } })}\n`);
+  terminal.fail(verb === "" ? message : `${verb}: ${message}`);
+  if (process.env.VMCOPY_DEBUG === "1") console.error(error);
+  return exitCode;
+}
+
+function described(error: unknown): { code: string; message: string; exitCode: number } {
+  if (error instanceof VmcopyError) return error;
+  if (error instanceof LibcError) return { code: "E_IO", message: error.message, exitCode: EXIT_FAILED };
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+    const wanted = message === "(outputHelp)" ? "a command is missing" : message;
+    return { code: "E_USAGE", message: `${wanted}; see vmcopy --help`, exitCode: EXIT_FAILED };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  return {
+    code: "E_INTERNAL",
+    message: `${text} (this should not happen: run again with VMCOPY_DEBUG=1 and report what it prints)`,
+    exitCode: EXIT_FAILED,
+  };
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// Signal handlers would keep the process alive in some runtimes.
+process.exit();

@@ -1,0 +1,53 @@
+/** The manifest of a raw copy, from what the source says of itself and how far the copy has come. */
+import type { Manifest, UnreadableRange } from "../dump/manifest.ts";
+import { VERSION } from "../version.ts";
+import type { Vmcore } from "../vmcore/vmcore.ts";
+import { CHUNK, joinExtents } from "../vmcore/window.ts";
+import { sourceIdentity } from "./identity.ts";
+import type { CopyState } from "./state.ts";
+
+/** Makes manifests of one copy. What the source says is asked once, at the start. */
+export function manifestMaker(vmcore: Vmcore): (state: CopyState, complete: boolean) => Manifest {
+  const info = optionalInfo(vmcore);
+  const source = {
+    path: vmcore.path,
+    size: vmcore.size,
+    kernelRelease: info?.release ?? null,
+    crashTime: info?.crashTime ?? null,
+    identity: sourceIdentity(vmcore),
+    segments: vmcore.headers.loads.map((load) => ({
+      offset: load.offset,
+      fileSize: load.fileSize,
+      physicalAddress: load.physicalAddress === undefined ? null : `0x${load.physicalAddress.toString(16)}`,
+      virtualAddress: `0x${load.virtualAddress.toString(16)}`,
+    })),
+  };
+  return (state, complete) => ({
+    complete,
+    tool: { name: "vmcopy", version: VERSION },
+    source,
+    dump: { format: "raw", dumpLevel: 0, compression: "none", size: vmcore.size },
+    chunkSize: CHUNK,
+    digests: state.digests,
+    sha256: complete ? (state.sha256?.digest("hex") ?? null) : null,
+    unreadable: unreadableRanges(vmcore, state),
+  });
+}
+
+/** Ranges that could not be read, with their physical addresses. */
+export function unreadableRanges(vmcore: Vmcore, state: CopyState): UnreadableRange[] {
+  return joinExtents(state.unreadable).map(({ offset, length }) => ({
+    offset,
+    length,
+    physicalAddress: vmcore.physical.at(offset) ?? null,
+  }));
+}
+
+/** VMCOREINFO, or nothing where the notes are damaged: a raw copy does not need them. */
+function optionalInfo(vmcore: Vmcore) {
+  try {
+    return vmcore.info;
+  } catch {
+    return undefined;
+  }
+}

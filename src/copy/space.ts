@@ -1,0 +1,75 @@
+/** Whether a dump will fit, asked before its first byte is written. */
+import { Mapping } from "../../ffi/mapping.ts";
+import { VmcopyError } from "../errors.ts";
+import { formatSize } from "../ui/units.ts";
+import type { Vmcore } from "../vmcore/vmcore.ts";
+
+/** Pages looked at to tell how much of a vmcore is zeros. */
+const SAMPLES = 2048;
+
+/** Space a dump takes. */
+export interface SpaceNeed {
+  /** bytes that it takes for sure */
+  readonly least: number;
+  /** bytes that it probably takes */
+  readonly likely: number;
+  /** how that is known, for the message */
+  readonly basis: string;
+}
+
+/** Space that `vmcore` takes from `offset` on. @param sparse zero pages are left out */
+export function spaceNeed(vmcore: Vmcore, offset: number, sparse: boolean): SpaceNeed {
+  const all = vmcore.size - offset;
+  if (!sparse) return { least: all, likely: all, basis: "its size" };
+  if (vmcore.backing !== "procfs") {
+    const { allocated } = vmcore.file.status();
+    if (allocated < all) return { least: 0, likely: allocated, basis: "what its source takes" };
+  }
+  const share = dataShare(vmcore, offset);
+  return {
+    least: Math.max(0, share.value - share.margin) * all,
+    likely: share.value * all,
+    basis: `an estimate from ${SAMPLES} pages, zero pages left out`,
+  };
+}
+
+/**
+ * Compares the need with what there is.
+ *
+ * @returns a warning where the dump may not fit
+ * @throws VmcopyError E_NO_SPACE where it cannot
+ */
+export function checkSpace(dest: string, need: SpaceNeed, available: number): string | undefined {
+  const figures = `the dump needs about ${formatSize(need.likely)} (${need.basis}), ${formatSize(available)} (${available} bytes) are free`;
+  if (available < need.least) {
+    throw new VmcopyError(
+      "E_NO_SPACE",
+      `Cannot write ${dest}: ${figures}; free ${formatSize(need.likely - available)} or write elsewhere`,
+    );
+  }
+  return available < need.likely ? `${dest} may not fit: ${figures}` : undefined;
+}
+
+/** Share of pages that are not all zeros, from evenly spread ones; three standard errors as the margin. */
+function dataShare(vmcore: Vmcore, from: number): { value: number; margin: number } {
+  const { libc } = vmcore.file;
+  const { pageSize } = libc;
+  const pages = Math.max(1, Math.floor((vmcore.size - from) / pageSize));
+  const step = Math.max(1, Math.floor(pages / SAMPLES));
+  using page = Mapping.buffer(libc, pageSize);
+  let seen = 0;
+  let data = 0;
+  for (let index = 0; index < pages; index += step) {
+    seen++;
+    try {
+      vmcore.file.pread(page.address, pageSize, from + index * pageSize);
+    } catch {
+      // What cannot be read becomes zeros in the copy.
+      continue;
+    }
+    const first = page.bytes(0, 8).some((byte) => byte !== 0);
+    if (first || libc.backend.calls.memcmp(page.address, page.address + 8, pageSize - 8) !== 0) data++;
+  }
+  const value = data / seen;
+  return { value, margin: 3 * Math.sqrt((value * (1 - value)) / seen) + 1 / seen };
+}

@@ -1,0 +1,49 @@
+/** This process's memory, and the machine's, from /proc. */
+import { readFileSync } from "node:fs";
+
+export interface MemoryUsage {
+  /** the most that was ever resident, bytes */
+  readonly peakRss: number;
+  /** anonymous memory that is resident now, bytes */
+  readonly anonymous: number;
+}
+
+/** What /proc/self/status says; zeros where it cannot be read. */
+export function memoryUsage(): MemoryUsage {
+  const text = readProc("/proc/self/status");
+  return { peakRss: field(text, "VmHWM"), anonymous: field(text, "RssAnon") };
+}
+
+/** Memory that programs can still have without swapping, bytes; 0 where it is not known. */
+export function availableMemory(): number {
+  return field(readProc("/proc/meminfo"), "MemAvailable");
+}
+
+/** The most anonymous memory that was seen, asked for at most every 100 ms. */
+export class AnonymousPeak {
+  #peak = 0;
+  #next = 0;
+
+  sample(now = performance.now()): void {
+    if (now < this.#next) return;
+    this.#next = now + 100;
+    this.#peak = Math.max(this.#peak, memoryUsage().anonymous);
+  }
+
+  /** bytes */
+  get value(): number {
+    return Math.max(this.#peak, memoryUsage().anonymous);
+  }
+}
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function field(text: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024;
+}
