@@ -61,6 +61,7 @@ export function pad(text: string, width: number, align: "left" | "right"): strin
 
 /** `text` broken at spaces into lines of at most `width` characters; a longer word is cut. Never empty. */
 export function wrap(text: string, width: number): string[] {
+  if (textWidth(text) <= width) return [text]; // as it is, with spaces at its ends
   const room = Math.max(1, width);
   const lines: string[] = [];
   let line = "";

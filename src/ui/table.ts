@@ -58,6 +58,11 @@ export function renderTable(table: Table, look: Look): string {
   return `${tableLines(table, look).join("\n")}\n`;
 }
 
+/** Characters that the table's columns and the gaps between them take, as {@link tableLines} would draw them. */
+export function tableWidth(table: Table, look: Look): number {
+  return total(fit(table, look.columns));
+}
+
 /** A column that is shown: which one, and how wide. */
 interface Slot {
   column: Column;
