@@ -81,3 +81,11 @@ export class LibcError extends Error {
     this.text = text;
   }
 }
+
+/** ENODATA, EREMOTEIO and EHWPOISON are what block devices and poisoned page cache say beside EIO and EFAULT. */
+const MEDIUM_ERRORS = new Set([EIO, EFAULT, 61, 121, 133]);
+
+/** Whether an error says "this piece of the medium is bad", not "this call is wrong". */
+export function isMediumError(error: unknown): error is LibcError {
+  return error instanceof LibcError && MEDIUM_ERRORS.has(error.errno);
+}

@@ -10,11 +10,12 @@ import { LibcError } from "../ffi/errno.ts";
 import { Libc } from "../ffi/libc.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
+import { verify } from "./commands/verify.ts";
 import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
-const VERBS: Record<string, Verb> = { copy };
+const VERBS: Record<string, Verb> = { copy, verify };
 
 /** Runs one command line. @returns the exit code */
 async function main(args: string[]): Promise<number> {

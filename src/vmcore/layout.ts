@@ -52,11 +52,14 @@ export function rangeAt(ranges: readonly FileRange[], offset: number): FileRange
   return range;
 }
 
+/** What tells the physical addresses of a stretch of the file. */
+export type PhysicalExtent = Pick<Segment, "offset" | "fileSize" | "physicalAddress">;
+
 /** Physical addresses of a vmcore's bytes. */
 export class PhysicalMap {
-  readonly #loads: readonly Segment[];
+  readonly #loads: readonly PhysicalExtent[];
 
-  constructor(loads: readonly Segment[]) {
+  constructor(loads: readonly PhysicalExtent[]) {
     this.#loads = loads.filter(({ fileSize }) => fileSize > 0).sort((a, b) => a.offset - b.offset);
   }
 

@@ -8,7 +8,7 @@
  * The consumer works in chunks (the manifest's digests are of chunks). A chunk that lies in one window is handed
  * out where the kernel mapped it, without a copy; one that spans several is put together in a buffer.
  */
-import { EFAULT, EIO, LibcError } from "../../ffi/errno.ts";
+import { isMediumError, LibcError } from "../../ffi/errno.ts";
 import type { FaultGuard } from "../../ffi/guard.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { rangeAt } from "./layout.ts";
@@ -35,9 +35,6 @@ export interface Window extends Extent {
   unreadable(): Extent[];
   release(): void;
 }
-
-/** errno values that say "this piece of the medium is bad", not "this call is wrong". */
-const MEDIUM_ERRORS = new Set([EIO, EFAULT, 61, 121, 133]);
 
 export class WindowReader implements Disposable {
   /** windows that were mapped, and those that had to be read because mmap failed */
@@ -154,7 +151,7 @@ export class WindowReader implements Disposable {
       if (count < length)
         unreadable.push({ offset: offset + count, length: Math.min(length, size - offset) - count });
     } catch (error) {
-      if (!(error instanceof LibcError) || !MEDIUM_ERRORS.has(error.errno)) throw error;
+      if (!isMediumError(error)) throw error;
       if (length > pageSize) {
         const half = Math.ceil(length / 2 / pageSize) * pageSize;
         this.#read(address, half, offset, unreadable);

@@ -1,0 +1,58 @@
+/** `vmcopy verify`: whether a dump is whole and right. */
+import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
+import { formatCount, formatDuration, formatRate, formatSize } from "../ui/units.ts";
+import { type VerifyReport, verifyDump } from "../verify/verify.ts";
+import { mapSizeOption, type Verb } from "./command.ts";
+
+/** Mismatches that the text lists. */
+const LISTED = 10;
+
+export const verify: Verb = {
+  describe(command) {
+    command
+      .summary("prove a dump whole: by its manifest, or against its source")
+      .description(
+        "Reads all of a dump back and compares it with its manifest, <dump>.manifest.json; with a source, byte by byte with that.",
+      )
+      .usage("[options] <dump> [source]")
+      .argument("<paths...>", "dump, and the vmcore it was copied from (default: the manifest is used)")
+      .option("--map-size <size>", "bytes of the source mapped at once, or auto: found by measuring", "auto")
+      .option("--read", "read the source with pread instead of mmap");
+  },
+
+  async run({ libc, terminal }, paths, options) {
+    const [dump, source, extra] = paths;
+    if (dump === undefined || extra !== undefined) {
+      throw new VmcopyError("E_USAGE", "usage: vmcopy verify [options] <dump> [source]");
+    }
+    const report = await verifyDump(libc, terminal, {
+      dump,
+      source,
+      method: options.read === true ? "read" : undefined,
+      mapSize: mapSizeOption(options.mapSize, libc.pageSize),
+    });
+    const { seconds, bytesCompared } = report;
+    return {
+      exitCode: report.ok ? EXIT_OK : EXIT_DATA,
+      json: { ...report, bytesPerSecond: bytesCompared / seconds },
+      text: toText(report),
+    };
+  },
+};
+
+function toText(report: VerifyReport): string {
+  const { dump, ok, bytesCompared, seconds, mismatches, mismatchCount, mismatchedBytes, problems } = report;
+  const against = report.source ?? report.manifest;
+  const compared = `${formatSize(bytesCompared)} compared with ${against} in ${formatDuration(seconds)} (${formatRate(bytesCompared / seconds)})`;
+  const lines = [`${dump}: ${ok ? "whole and right" : "NOT as it should be"}`, `  ${compared}`];
+  for (const problem of problems) lines.push(`  ${problem}`);
+  if (mismatchCount > 0) {
+    lines.push(`  ${formatCount(mismatchedBytes)} bytes in ${formatCount(mismatchCount)} places differ:`);
+    for (const { offset, length, physicalAddress } of mismatches.slice(0, LISTED)) {
+      const where = physicalAddress === null ? "" : `, physical address 0x${physicalAddress.toString(16)}`;
+      lines.push(`    offset ${offset} (0x${offset.toString(16)}), ${formatCount(length)} bytes${where}`);
+    }
+    if (mismatchCount > LISTED) lines.push(`    and ${formatCount(mismatchCount - LISTED)} more`);
+  }
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,83 @@
+/** A dump against its manifest: every chunk is read back and digested. Nothing else is needed, on any machine. */
+import { isMediumError } from "../../ffi/errno.ts";
+import type { File } from "../../ffi/file.ts";
+import { Mapping } from "../../ffi/mapping.ts";
+import type { Manifest } from "../dump/manifest.ts";
+import type { Job } from "../job.ts";
+import { xxh3 } from "../kernels/xxh3.ts";
+import { SourceHoles } from "../vmcore/holes.ts";
+import { PhysicalMap } from "../vmcore/layout.ts";
+import { Findings } from "./findings.ts";
+
+/** Chunks that are read in one piece; a manifest may not ask for more memory. */
+const LARGEST_CHUNK = 64 << 20;
+
+/**
+ * Reads all of the dump that the manifest covers.
+ *
+ * @param dump an open file of `dumpSize` bytes
+ * @returns what was found, and the bytes that were compared
+ * @throws LibcError; Interrupted
+ */
+export async function verifyByManifest(job: Job, dump: File, dumpSize: number, manifest: Manifest) {
+  const findings = new Findings(
+    new PhysicalMap(
+      manifest.source.segments.map(({ offset, fileSize, physicalAddress }) => ({
+        offset,
+        fileSize,
+        physicalAddress: physicalAddress === null ? undefined : BigInt(physicalAddress),
+      })),
+    ),
+  );
+  const { chunkSize, digests } = manifest;
+  if (chunkSize > LARGEST_CHUNK) {
+    findings.problems.push(`its manifest has chunks of ${chunkSize} bytes, more than ${LARGEST_CHUNK}`);
+    return { findings, bytesCompared: 0 };
+  }
+  const holes = new SourceHoles(dump, dumpSize);
+  using buffer = Mapping.buffer(dump.libc, chunkSize);
+  using zeros = Mapping.buffer(dump.libc, chunkSize);
+  let wholeHole: bigint | undefined;
+  const covered = Math.min(manifest.dump.size, digests.length * chunkSize);
+  let bytesCompared = 0;
+  job.start("verify", covered);
+  try {
+    for (let index = 0; index < digests.length; index++) {
+      const offset = index * chunkSize;
+      const length = Math.min(chunkSize, manifest.dump.size - offset, dumpSize - offset);
+      if (length <= 0) break;
+      let digest: bigint | undefined;
+      if (holes.end(offset) >= offset + length) {
+        if (length === chunkSize) wholeHole ??= xxh3(zeros.bytes());
+        digest = length === chunkSize ? wholeHole : xxh3(zeros.bytes(0, length));
+      } else {
+        try {
+          digest = xxh3(buffer.bytes(0, dump.pread(buffer.address, length, offset)));
+        } catch (error) {
+          if (!isMediumError(error)) throw error;
+          findings.problems.push(
+            `${length} bytes at offset ${offset} cannot be read back: ${error.text} (${error.code})`,
+          );
+        }
+      }
+      if (digest !== digests.at(index)) findings.mismatch(offset, length);
+      bytesCompared += length;
+      job.update(bytesCompared);
+      await job.breathe();
+    }
+  } finally {
+    job.end();
+  }
+  findings.sizes(dumpSize, manifest.dump.size, "its manifest says");
+  if (!manifest.complete) {
+    findings.problems.push(
+      `it is incomplete: its manifest covers ${covered} of ${manifest.dump.size} bytes, the copy did not end`,
+    );
+  }
+  for (const { offset, length } of manifest.unreadable) {
+    findings.problems.push(
+      `${length} bytes at offset ${offset} could not be read when it was copied, and are zeros`,
+    );
+  }
+  return { findings, bytesCompared };
+}

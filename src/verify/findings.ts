@@ -1,0 +1,59 @@
+/** What a verification found: where the dump differs, and what else is wrong with it. */
+import type { PhysicalMap } from "../vmcore/layout.ts";
+
+/** A stretch of the dump that is not what it should be. */
+export interface Mismatch {
+  /** bytes from the dump's start */
+  readonly offset: number;
+  /** bytes */
+  readonly length: number;
+  /** of its first byte; null in headers and notes, past the end, and where p_paddr is unknown */
+  readonly physicalAddress: number | null;
+}
+
+/** Mismatches that are kept: a dump of another crash differs in every page. */
+const MOST_KEPT = 1000;
+
+export class Findings {
+  readonly mismatches: Mismatch[] = [];
+  readonly problems: string[] = [];
+  /** stretches that differ, those not kept too */
+  count = 0;
+  /** bytes in them */
+  bytes = 0;
+  #end = -1;
+
+  constructor(readonly physical: PhysicalMap) {}
+
+  /** A stretch differs. Call in file order; one that touches the last is joined to it. */
+  mismatch(offset: number, length: number): void {
+    this.bytes += length;
+    const last = this.mismatches[this.mismatches.length - 1];
+    if (offset === this.#end && this.count <= MOST_KEPT && last !== undefined) {
+      this.mismatches[this.mismatches.length - 1] = { ...last, length: last.length + length };
+    } else {
+      this.count++;
+      if (this.mismatches.length < MOST_KEPT) {
+        this.mismatches.push({ offset, length, physicalAddress: this.physical.at(offset) ?? null });
+      }
+    }
+    this.#end = offset + length;
+  }
+
+  /** The dump has not the size it should have. @param what whose size it should have */
+  sizes(dumpSize: number, rightSize: number, what: string): void {
+    if (dumpSize === rightSize) return;
+    const start = Math.min(dumpSize, rightSize);
+    const length = Math.abs(dumpSize - rightSize);
+    this.problems.push(
+      dumpSize < rightSize
+        ? `its end is missing: ${length} bytes from offset ${start} (it has ${dumpSize} bytes, ${what} ${rightSize})`
+        : `it has ${length} bytes too many from offset ${start} (it has ${dumpSize} bytes, ${what} ${rightSize})`,
+    );
+    this.mismatch(start, length);
+  }
+
+  get ok(): boolean {
+    return this.count === 0 && this.problems.length === 0;
+  }
+}
