@@ -11,6 +11,8 @@ export interface Backend {
   errno(): number;
   /** Native memory as an ArrayBuffer without a copy. `address` must stay mapped for as long as it is used. */
   view(address: number, length: number): ArrayBuffer;
+  /** The 32-bit word at an address, which must be mapped. */
+  peek(address: number): number;
 }
 
 /**

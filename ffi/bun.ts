@@ -31,6 +31,7 @@ export function bunBackend(): Backend {
         calls,
         errno: () => read.i32(errnoAddress, 0),
         view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
+        peek: (address) => read.u32(address as Pointer, 0),
       };
     } catch (error) {
       failures.push(`${library}: ${(error as Error).message}`);

@@ -11,7 +11,7 @@ interface DenoRuntime {
   ): { symbols: Record<string, (...args: number[]) => number | bigint> };
   UnsafePointer: { create(address: bigint): object };
   UnsafePointerView: {
-    new (pointer: object): { getInt32(): number };
+    new (pointer: object): { getInt32(): number; getUint32(): number };
     getArrayBuffer(pointer: object, length: number): ArrayBuffer;
   };
 }
@@ -46,6 +46,8 @@ export function denoBackend(): Backend {
         errno: () => errnoView.getInt32(),
         view: (address, length) =>
           runtime.UnsafePointerView.getArrayBuffer(runtime.UnsafePointer.create(BigInt(address)), length),
+        peek: (address) =>
+          new runtime.UnsafePointerView(runtime.UnsafePointer.create(BigInt(address))).getUint32(),
       };
     } catch (error) {
       failures.push(`${library}: ${(error as Error).message}`);

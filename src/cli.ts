@@ -8,14 +8,16 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { LibcError } from "../ffi/errno.ts";
 import { Libc } from "../ffi/libc.ts";
+import { bench } from "./commands/bench.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
+import { sample } from "./commands/sample.ts";
 import { verify } from "./commands/verify.ts";
 import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
-const VERBS: Record<string, Verb> = { copy, verify };
+const VERBS: Record<string, Verb> = { copy, verify, bench, sample };
 
 /** Runs one command line. @returns the exit code */
 async function main(args: string[]): Promise<number> {

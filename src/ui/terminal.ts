@@ -24,14 +24,10 @@ export class Terminal implements Job {
   #progress: Progress | undefined;
   #signal: "SIGINT" | "SIGTERM" | undefined;
   #nextBreath = 0;
+  #catching = false;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.on(signal, () => {
-        this.#signal ??= signal;
-      });
-    }
   }
 
   /** How text on standard output will look. */
@@ -60,6 +56,7 @@ export class Terminal implements Job {
   }
 
   start(label: string, total: number, already = 0): void {
+    this.#catchSignals();
     this.#progress = startProgress({
       label,
       total,
@@ -89,6 +86,17 @@ export class Terminal implements Job {
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.#nextBreath = performance.now() + BREATH;
     if (this.#signal !== undefined) throw new Interrupted(this.#signal);
+  }
+
+  /** From the first piece of work on; before it, a signal just ends the program. */
+  #catchSignals(): void {
+    if (this.#catching) return;
+    this.#catching = true;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        this.#signal ??= signal;
+      });
+    }
   }
 
   #line(text: string): void {

@@ -1,0 +1,91 @@
+/** `vmcopy sample`: a realistic vmcore to try everything on, where no kernel has crashed. */
+import { O_CREAT, O_EXCL, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
+import { LibcError } from "../../ffi/errno.ts";
+import { File } from "../../ffi/file.ts";
+import { Mapping } from "../../ffi/mapping.ts";
+import { EXIT_OK, VmcopyError } from "../errors.ts";
+import { type SampleSummary, writeSample } from "../sample/sample.ts";
+import { formatCount, formatDuration, formatPercent, formatSize } from "../ui/units.ts";
+import { numberOption, sizeOption, type Verb } from "./command.ts";
+
+/** Bytes handed to the kernel at once. */
+const BUFFER = 1 << 20;
+
+export const sample: Verb = {
+  describe(command) {
+    command
+      .summary("write a realistic vmcore to try everything on")
+      .description(
+        "Writes the vmcore of a machine that never was: true headers, notes, VMCOREINFO and memory map; pages of\n" +
+          "zeros, text, structures and random data in the shares of a busy machine. The same options give the same bytes.",
+      )
+      .usage("[options] <file>")
+      .argument("<file>", "the file to write, sparse")
+      .option("--size <size>", "memory that holds data", "256M")
+      .option("--ram <size>", "memory of the machine; the rest of it is zeros (default: the same as --size)")
+      .option("--seed <number>", "which of the possible machines", "1")
+      .option("--cpus <number>", "CPUs of the machine", "4")
+      .option("--force", "replace an existing file");
+  },
+
+  async run({ libc, terminal }, paths, options) {
+    const path = paths[0] as string;
+    const size = sizeOption(options.size, "--size");
+    const ram = options.ram === undefined ? size : sizeOption(options.ram, "--ram");
+    const seed = numberOption(options.seed, "--seed", 0, 0xffff_ffff);
+    const cpus = numberOption(options.cpus, "--cpus", 1, 8192);
+    const started = performance.now();
+    using file = create(libc, path, options.force === true);
+    using buffer = Mapping.buffer(libc, BUFFER);
+    const output = {
+      truncate: (bytes: number) => file.truncate(bytes),
+      write: (offset: number, bytes: Uint8Array) => {
+        for (let at = 0; at < bytes.length; at += BUFFER) {
+          const piece = bytes.subarray(at, at + BUFFER);
+          buffer.bytes(0, piece.length).set(piece);
+          file.pwrite(buffer.address, piece.length, offset + at);
+        }
+      },
+    };
+    const written = writeOrRefuse(() =>
+      writeSample(output, { size, ram, seed, cpus }, (done) => terminal.update(done)),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      exitCode: EXIT_OK,
+      json: { path, ram, seed, cpus, seconds, ...written },
+      text: toText(path, written, seconds),
+    };
+  },
+};
+
+function create(libc: Parameters<Verb["run"]>[0]["libc"], path: string, force: boolean): File {
+  try {
+    return File.open(libc, path, O_WRONLY | O_CREAT | (force ? O_TRUNC : O_EXCL), 0o600);
+  } catch (error) {
+    if (!(error instanceof LibcError) || error.code !== "EEXIST") throw error;
+    throw new VmcopyError("E_EXISTS", `Cannot write ${path}: it is there already; replace it by --force`);
+  }
+}
+
+/** An option out of its range is a usage error. */
+function writeOrRefuse(write: () => SampleSummary): SampleSummary {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof RangeError) throw new VmcopyError("E_USAGE", error.message);
+    throw error;
+  }
+}
+
+function toText(path: string, summary: SampleSummary, seconds: number): string {
+  const { size, dataBytes, segments, pages } = summary;
+  const total = Object.values(pages).reduce((a, b) => a + b, 0);
+  const shares = Object.entries(pages).map(([kind, count]) => `${kind} ${formatPercent(count, total)}`);
+  return [
+    path,
+    `  ${formatSize(size)} (${formatSize(dataBytes)} of data) in ${segments.length} PT_LOADs, written in ${formatDuration(seconds)}`,
+    `  ${formatCount(total)} pages: ${shares.join(", ")}`,
+    "",
+  ].join("\n");
+}
