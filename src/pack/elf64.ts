@@ -1,8 +1,7 @@
 /**
- * ELF64 as the linker in static.ts needs it: headers, the dynamic section, names, and the tables a dynamic
- * loader reads. Every offset that comes from the file is checked against the file before it is followed.
- * Names and numbers are those of elf.h (System V ABI, chapters 4 and 5). Little endian only: so are both of
- * the machines this is for.
+ * ELF64 as the linker in static.ts needs it: the ELF header and the program headers, read and written. Every
+ * offset that comes from the file is checked against the file before it is followed. Names and numbers are
+ * those of elf.h (System V ABI, chapters 4 and 5). Little endian only: so are the machines this is for.
  */
 
 export const ET_EXEC = 2;
@@ -19,16 +18,8 @@ export const PF_X = 1;
 export const PF_W = 2;
 export const PF_R = 4;
 
-export const DT_NEEDED = 1;
-export const DT_STRTAB = 5;
-export const DT_SONAME = 14;
-export const DT_VERNEED = 0x6ffffffe;
-export const DT_VERNEEDNUM = 0x6fffffff;
-
 export const EHDR_SIZE = 64;
 export const PHDR_SIZE = 56;
-const DYN_SIZE = 16;
-const VERNEED_SIZE = 16;
 
 /** Offsets of the ELF header's fields that are rewritten. */
 export const E_ENTRY = 24;
@@ -48,19 +39,6 @@ export interface ProgramHeader {
   fileSize: number;
   memorySize: number;
   align: number;
-}
-
-/** One entry of the dynamic section (Elf64_Dyn), and where it lies in the file. */
-export interface DynamicEntry {
-  tag: number;
-  value: number;
-  fileOffset: number;
-}
-
-/** One DT_VERNEED record: the library it names, and where in the file its vn_file field (32 bits) lies. */
-export interface VersionNeed {
-  library: string;
-  fileOffset: number;
 }
 
 /** An ELF64 file whose headers have been read and found to lie within it. */
@@ -208,68 +186,11 @@ export function fileOffsetOf(elf: Elf64, address: number, length: number, what: 
   );
 }
 
-/** The dynamic section up to DT_NULL, in the order of the file; empty if there is none (a static program). */
-export function readDynamic(elf: Elf64): DynamicEntry[] {
-  const segment = elf.programHeaders.find((header) => header.type === PT_DYNAMIC);
-  if (!segment) return [];
-  const entries: DynamicEntry[] = [];
-  const count = Math.floor(segment.fileSize / DYN_SIZE);
-  for (let i = 0; i < count; i++) {
-    const fileOffset = segment.offset + i * DYN_SIZE;
-    const tag = elf.view.getBigInt64(fileOffset, true);
-    if (tag === 0n) return entries;
-    // Tags above 2^53 are nobody's; their values mean nothing here.
-    const value = Number(elf.view.getBigUint64(fileOffset + 8, true));
-    entries.push({ tag: Number(tag), value, fileOffset });
-  }
-  throw new PackError(
-    `Cannot read ${elf.name}: its dynamic section has no end (${count} entries, no DT_NULL)`,
-  );
-}
-
-/** The value of a tag that may be there once, or undefined. */
-export function dynamicValue(entries: DynamicEntry[], tag: number): number | undefined {
-  return entries.find((entry) => entry.tag === tag)?.value;
-}
-
-/** A name of the dynamic string table: `offset` counts from DT_STRTAB. */
-export function dynamicString(elf: Elf64, entries: DynamicEntry[], offset: number): string {
-  const table = dynamicValue(entries, DT_STRTAB);
-  if (table === undefined) throw new PackError(`Cannot read ${elf.name}: it has names but no DT_STRTAB`);
-  return stringAt(elf, fileOffsetOf(elf, table + offset, 1, "dynamic string table"));
-}
-
 /** The zero-terminated string at a file offset. */
 export function stringAt(elf: Elf64, offset: number): string {
   const end = elf.bytes.indexOf(0, offset);
   if (end < 0) throw new PackError(`Cannot read ${elf.name}: a name in it has no end (offset ${offset})`);
   return new TextDecoder("latin1").decode(elf.bytes.subarray(offset, end));
-}
-
-/** The sonames a program or library asks for (DT_NEEDED), in order. */
-export function neededLibraries(elf: Elf64): string[] {
-  const entries = readDynamic(elf);
-  return entries.filter((e) => e.tag === DT_NEEDED).map((e) => dynamicString(elf, entries, e.value));
-}
-
-/** The records of DT_VERNEED: which versions of which library are asked for. The versions stay as they are. */
-export function readVersionNeeds(elf: Elf64, entries: DynamicEntry[]): VersionNeed[] {
-  const table = dynamicValue(entries, DT_VERNEED);
-  const count = dynamicValue(entries, DT_VERNEEDNUM) ?? 0;
-  if (table === undefined) return [];
-  const needs: VersionNeed[] = [];
-  let address = table;
-  for (let i = 0; i < count; i++) {
-    const at = fileOffsetOf(elf, address, VERNEED_SIZE, "version needs");
-    needs.push({
-      library: dynamicString(elf, entries, elf.view.getUint32(at + 4, true)),
-      fileOffset: at + 4,
-    });
-    const next = elf.view.getUint32(at + 12, true);
-    if (next === 0) break;
-    address += next;
-  }
-  return needs;
 }
 
 function readU64(view: DataView, at: number, name: string): number {

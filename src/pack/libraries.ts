@@ -6,18 +6,8 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  DT_SONAME,
-  dynamicString,
-  dynamicValue,
-  type Elf64,
-  neededLibraries,
-  PackError,
-  PT_INTERP,
-  readDynamic,
-  readElf64,
-  stringAt,
-} from "./elf64.ts";
+import { DT_SONAME, dynamicString, dynamicValue, neededLibraries, readDynamic } from "./dynamic.ts";
+import { type Elf64, PackError, PT_INTERP, readElf64, stringAt } from "./elf64.ts";
 
 /** A library to embed. */
 export interface Library {

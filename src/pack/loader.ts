@@ -3,7 +3,7 @@
  * and what is written. The loader is position independent, so the image may lie at any page.
  */
 
-import { alignUp, type Elf64, ET_DYN, loadSegments, PackError, PF_W } from "./elf64.ts";
+import { alignDown, alignUp, type Elf64, ET_DYN, loadSegments, PackError, PF_W } from "./elf64.ts";
 
 /** Offsets count from the image's beginning, where the loader's own ELF header lies (what AT_BASE points to). */
 export interface LoaderImage {
@@ -28,7 +28,11 @@ export function loaderImage(loader: Elf64, page: number): LoaderImage {
 
   const firstWritable = loads.findIndex((header) => (header.flags & PF_W) !== 0);
   const data = loads[firstWritable];
-  if (!data || loads.slice(firstWritable).some((header) => (header.flags & PF_W) === 0)) {
+  if (
+    !data ||
+    firstWritable === 0 ||
+    loads.slice(firstWritable).some((header) => (header.flags & PF_W) === 0)
+  ) {
     throw bad("its writable segments are not its last ones");
   }
   const ends = loads.map((header) => header.address + header.memorySize);
@@ -38,7 +42,7 @@ export function loaderImage(loader: Elf64, page: number): LoaderImage {
   for (const header of loads) {
     image.set(loader.bytes.subarray(header.offset, header.offset + header.fileSize), header.address);
   }
-  const writableOffset = data.address - (data.address % page);
+  const writableOffset = alignDown(data.address, page);
   const readOnlyEnd = Math.max(...ends.slice(0, firstWritable));
   if (readOnlyEnd > writableOffset) throw bad("its read-only and its writable part share a page");
   return {

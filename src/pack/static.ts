@@ -22,12 +22,17 @@
  */
 
 import { type Architecture, LIBRARY_RECORD, type StubLayout } from "./architecture.ts";
+import { Area } from "./area.ts";
 import {
-  alignUp,
   DT_NEEDED,
   DT_STRTAB,
   dynamicString,
   dynamicValue,
+  readDynamic,
+  readVersionNeeds,
+} from "./dynamic.ts";
+import {
+  alignUp,
   E_ENTRY,
   type Elf64,
   ET_EXEC,
@@ -42,9 +47,7 @@ import {
   PT_GNU_STACK,
   PT_LOAD,
   PT_PHDR,
-  readDynamic,
   readElf64,
-  readVersionNeeds,
   writeProgramHeader,
 } from "./elf64.ts";
 import { findLibraries, type Libraries } from "./libraries.ts";
@@ -185,66 +188,13 @@ function layOut(program: Elf64, all: Libraries, architecture: Architecture, prog
   const executableOffset = alignUp(program.bytes.length, page);
   const writableOffset = alignUp(executableOffset + executableBytes.length, page);
   return {
-    executable: segment(executableOffset, base, executableBytes.length, PF_R | PF_X, page),
+    executable: executable.header(executableOffset, PF_R | PF_X, page),
     executableBytes,
-    writable: segment(writableOffset, writable.base, writableBytes.length, PF_R | PF_W, page),
+    writable: writable.header(writableOffset, PF_R | PF_W, page),
     writableBytes,
     entry: stubAddress + stub.start,
     paths,
   };
-}
-
-function segment(offset: number, address: number, size: number, flags: number, align: number): ProgramHeader {
-  return {
-    type: PT_LOAD,
-    flags,
-    offset,
-    address,
-    physicalAddress: address,
-    fileSize: size,
-    memorySize: size,
-    align,
-  };
-}
-
-/** A stretch of memory that is filled from its beginning; every piece begins at a multiple of 16. */
-class Area {
-  readonly base: number;
-  #size = 0;
-  #pieces: { at: number; bytes: Uint8Array }[] = [];
-
-  constructor(base: number) {
-    this.base = base;
-  }
-
-  align(unit: number): void {
-    this.#size = alignUp(this.#size, unit);
-  }
-
-  /** @returns the address of `size` bytes, zero for now */
-  reserve(size: number): number {
-    this.align(16);
-    const at = this.#size;
-    this.#size += size;
-    return this.base + at;
-  }
-
-  /** @returns the address of these bytes */
-  add(bytes: Uint8Array): number {
-    const address = this.reserve(bytes.length);
-    this.#pieces.push({ at: address - this.base, bytes });
-    return address;
-  }
-
-  addString(text: string): number {
-    return this.add(new TextEncoder().encode(`${text}\0`));
-  }
-
-  finish(): Uint8Array {
-    const bytes = new Uint8Array(this.#size);
-    for (const piece of this.#pieces) bytes.set(piece.bytes, piece.at);
-    return bytes;
-  }
 }
 
 /**

@@ -57,9 +57,9 @@ export function trim(program: Elf64, kept: readonly ProgramHeader[], page: numbe
     end = offset + header.fileSize;
     return { ...header, offset };
   });
-  const first = moved.find((header) => header.type === PT_LOAD);
-  const tableEnd = program.programHeaderOffset + moved.length * PHDR_SIZE;
-  if (first?.offset !== 0 || first.fileSize < tableEnd) {
+  const first = headers.find((header) => header.type === PT_LOAD);
+  const tableEnd = program.programHeaderOffset + headers.length * PHDR_SIZE;
+  if (first?.offset !== 0 || first.address % page !== 0 || first.fileSize < tableEnd) {
     throw new PackError(
       `Cannot trim ${program.name}: its first segment does not hold its headers (e_phoff ${program.programHeaderOffset})`,
     );
