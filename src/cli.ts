@@ -11,13 +11,14 @@ import { Libc } from "../ffi/libc.ts";
 import { bench } from "./commands/bench.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
+import { info } from "./commands/info.ts";
 import { sample } from "./commands/sample.ts";
 import { verify } from "./commands/verify.ts";
 import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
-const VERBS: Record<string, Verb> = { copy, verify, bench, sample };
+const VERBS: Record<string, Verb> = { copy, verify, bench, info, sample };
 
 /** Runs one command line. @returns the exit code */
 async function main(args: string[]): Promise<number> {

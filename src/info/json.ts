@@ -1,0 +1,52 @@
+/** A description as the JSON that `vmcopy info --json` prints. */
+import { type Description, isoTime } from "./describe.ts";
+
+/**
+ * Sizes and offsets are numbers, in bytes. Physical and virtual addresses are strings, 0x and hexadecimal digits:
+ * kernel addresses do not fit the numbers of JSON's usual readers. What the file does not say is null.
+ */
+export function toJson(description: Description): object {
+  const { path, size, backing, elf, totals, crashTime } = description;
+  return {
+    path,
+    size,
+    backing,
+    elf,
+    kernelRelease: description.kernelRelease ?? null,
+    buildId: description.buildId ?? null,
+    crashTime: crashTime ?? null,
+    crashTimeIso: isoTime(crashTime) ?? null,
+    kernelOffset: hex(description.kernelOffset),
+    pageSize: description.pageSize ?? null,
+    cpus: description.cpus,
+    notes: description.notes,
+    segments: description.segments.map((segment) => ({
+      index: segment.index,
+      kind: segment.kind,
+      offset: segment.offset,
+      fileSize: segment.fileSize,
+      // Only a file that lies has one of 2^53 bytes or more; rounded then.
+      memorySize: Number(segment.memorySize),
+      physicalAddress: hex(segment.physicalAddress),
+      virtualAddress: hex(segment.virtualAddress),
+      flags: segment.flags,
+      marks: segment.marks,
+    })),
+    totals: {
+      segments: totals.segments,
+      fileBytes: Number(totals.fileBytes),
+      memoryBytes: Number(totals.memoryBytes),
+      ramBytes: Number(totals.ramBytes),
+      repeatedBytes: Number(totals.repeatedBytes),
+      holes: totals.holes,
+      holeBytes: Number(totals.holeBytes),
+      lowestAddress: hex(totals.lowestAddress),
+      highestAddress: hex(totals.highestAddress),
+    },
+    vmcoreinfo: Object.fromEntries(description.vmcoreinfo),
+  };
+}
+
+function hex(value: bigint | undefined): string | null {
+  return value === undefined ? null : `0x${value.toString(16)}`;
+}
