@@ -2,9 +2,13 @@
 import { O_CREAT, O_EXCL, O_TRUNC, O_WRONLY } from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
+import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
-import { EXIT_OK, VmcopyError } from "../errors.ts";
-import { type SampleSummary, writeSample } from "../sample/sample.ts";
+import { EXIT_OK, Interrupted, VmcopyError } from "../errors.ts";
+import type { Job } from "../job.ts";
+import type { SampleSegment } from "../sample/layout.ts";
+import { planMachine, type SampleOptions } from "../sample/plan.ts";
+import { type SampleSummary, sampleSteps } from "../sample/sample.ts";
 import { formatCount, formatDuration, formatPercent, formatSize } from "../ui/units.ts";
 import { numberOption, sizeOption, type Verb } from "./command.ts";
 
@@ -32,9 +36,11 @@ export const sample: Verb = {
     const path = paths[0] as string;
     const size = sizeOption(options.size, "--size");
     const ram = options.ram === undefined ? size : sizeOption(options.ram, "--ram");
-    const seed = numberOption(options.seed, "--seed", 0, 0xffff_ffff);
+    const seed = numberOption(options.seed, "--seed", 0, Number.MAX_SAFE_INTEGER);
     const cpus = numberOption(options.cpus, "--cpus", 1, 8192);
     const started = performance.now();
+    const wanted = { size, ram, seed, cpus };
+    checkOptions(wanted);
     using file = create(libc, path, options.force === true);
     using buffer = Mapping.buffer(libc, BUFFER);
     const output = {
@@ -47,19 +53,27 @@ export const sample: Verb = {
         }
       },
     };
-    const written = writeOrRefuse(() =>
-      writeSample(output, { size, ram, seed, cpus }, (done) => terminal.update(done)),
-    );
+    const summary = await writeAll(terminal, path, sampleSteps(output, wanted), ram);
     const seconds = (performance.now() - started) / 1000;
     return {
       exitCode: EXIT_OK,
-      json: { path, ram, seed, cpus, seconds, ...written },
-      text: toText(path, written, seconds),
+      json: { path, ram, seed, cpus, seconds, ...summary, segments: summary.segments.map(toJson) },
+      text: toText(path, summary, seconds),
     };
   },
 };
 
-function create(libc: Parameters<Verb["run"]>[0]["libc"], path: string, force: boolean): File {
+/** Refuses an option out of its range before anything is written. */
+function checkOptions(options: SampleOptions): void {
+  try {
+    planMachine(options);
+  } catch (error) {
+    if (error instanceof RangeError) throw new VmcopyError("E_USAGE", error.message);
+    throw error;
+  }
+}
+
+function create(libc: Libc, path: string, force: boolean): File {
   try {
     return File.open(libc, path, O_WRONLY | O_CREAT | (force ? O_TRUNC : O_EXCL), 0o600);
   } catch (error) {
@@ -68,14 +82,33 @@ function create(libc: Parameters<Verb["run"]>[0]["libc"], path: string, force: b
   }
 }
 
-/** An option out of its range is a usage error. */
-function writeOrRefuse(write: () => SampleSummary): SampleSummary {
+async function writeAll(
+  job: Job,
+  path: string,
+  steps: ReturnType<typeof sampleSteps>,
+  ram: number,
+): Promise<SampleSummary> {
+  job.start("sample", ram);
   try {
-    return write();
+    for (;;) {
+      const { value, done } = steps.next();
+      if (done === true) return value;
+      job.update(value.done);
+      await job.breathe();
+    }
   } catch (error) {
-    if (error instanceof RangeError) throw new VmcopyError("E_USAGE", error.message);
+    if (error instanceof Interrupted) error.message = `${error.message}: ${path} is not whole, remove it`;
     throw error;
+  } finally {
+    job.end();
   }
+}
+
+/** Addresses as hexadecimal strings: they do not fit a JSON number. */
+function toJson(segment: SampleSegment): object {
+  const hexadecimal = (_key: string, value: unknown) =>
+    typeof value === "bigint" ? `0x${value.toString(16)}` : value;
+  return JSON.parse(JSON.stringify(segment, hexadecimal));
 }
 
 function toText(path: string, summary: SampleSummary, seconds: number): string {

@@ -41,6 +41,23 @@ export function writeSample(
   options: SampleOptions,
   onProgress?: (done: number, total: number) => void,
 ): SampleSummary {
+  const steps = sampleSteps(output, options);
+  for (;;) {
+    const { value, done } = steps.next();
+    if (done === true) return value;
+    onProgress?.(value.done, value.total);
+  }
+}
+
+/**
+ * {@link writeSample} step by step, for a caller that has something to do in between.
+ *
+ * @yields the bytes of the file that are done, and its size
+ */
+export function* sampleSteps(
+  output: SampleOutput,
+  options: SampleOptions,
+): Generator<{ done: number; total: number }, SampleSummary> {
   const machine = planMachine(options);
   const { segments, headers, size } = layOut(machine);
   const source = new PageSource(machine);
@@ -56,7 +73,7 @@ export function writeSample(
       const position = segment.position + (pfn - segment.firstPfn) * PAGE;
       if (source.mayHoldData(chunk)) {
         writePages(source, writer, pfn, chunkEnd, position, counts);
-        onProgress?.(position + (chunkEnd - pfn) * PAGE, size);
+        yield { done: position + (chunkEnd - pfn) * PAGE, total: size };
       } else {
         counts[ZERO] = (counts[ZERO] as number) + chunkEnd - pfn;
       }
@@ -64,7 +81,7 @@ export function writeSample(
     }
   }
   writer.flush();
-  onProgress?.(size, size);
+  yield { done: size, total: size };
   return {
     size,
     dataBytes: headers.length + writer.written,

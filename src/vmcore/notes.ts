@@ -1,8 +1,8 @@
 /**
  * ELF notes of a vmcore: one NT_PRSTATUS for each CPU that saved its registers, VMCOREINFO, device dumps.
  *
- * A note is namesz, descsz and type (32 bits each), then the name and the descriptor, each padded to 4 bytes,
- * in ELF64 too; to 8 only where p_align is 8 (the kernel's Elf64_Nhdr notes; drgn's elf_notes.h).
+ * A note is namesz, descsz and type (32 bits each), then the name and the descriptor, each ending at a multiple
+ * of 4 bytes from the note's start, in ELF64 too; of 8 only where p_align is 8 (as drgn's elf_notes.h has it).
  */
 import { VmcopyError } from "../errors.ts";
 import { type ByteReader, type ElfHeaders, viewOf } from "./elf.ts";
@@ -48,19 +48,19 @@ export function readNotes(file: ByteReader, headers: ElfHeaders): Note[] {
       if (nameSize === 0 && size === 0 && type === 0) break;
       const left = segment.fileSize - at - HEADER;
       if (nameSize > left) refuse(at, `n_namesz ${nameSize}, more than the ${left} bytes left`);
-      if (padded(nameSize) + size > left) {
-        refuse(at, `n_descsz ${size}, more than the ${Math.max(0, left - padded(nameSize))} bytes left`);
-      }
+      const start = padded(HEADER + nameSize);
+      const room = Math.max(0, segment.fileSize - at - start);
+      if (size > room) refuse(at, `n_descsz ${size}, more than the ${room} bytes left`);
       if (notes.length >= MOST_NOTES) refuse(at, `more than ${MOST_NOTES} others before it`);
       const name = header.subarray(HEADER, HEADER + Math.min(nameSize, LONGEST_NAME));
       const end = name.indexOf(0);
       notes.push({
         name: new TextDecoder("latin1").decode(end < 0 ? name : name.subarray(0, end)),
         type,
-        offset: segment.offset + at + HEADER + padded(nameSize),
+        offset: segment.offset + at + start,
         size,
       });
-      at += HEADER + padded(nameSize) + padded(size);
+      at += padded(start + size);
     }
   }
   return notes;
