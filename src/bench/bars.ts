@@ -1,5 +1,5 @@
 /** Bars in a terminal, on a logarithmic axis, with a mark where 2013 stood. */
-import { formatFixed } from "../ui/units.ts";
+import { formatFixed } from "../units.ts";
 import { decades, type LogAxis, positionOn } from "./axis.ts";
 import { isDrawable } from "./rows.ts";
 

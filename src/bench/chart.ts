@@ -1,5 +1,5 @@
 /** The geometry of the chart, without its markup: which points lie where, and where labels go so that none collide. */
-import { formatSize } from "../ui/units.ts";
+import { formatSize } from "../units.ts";
 import { closeAxis, type LogAxis, positionOn } from "./axis.ts";
 import { READ_2013, VMCORE_2013 } from "./history.ts";
 import { type BenchMode, type BenchReport, isDrawable, MODES, rateRange, rowsOf } from "./rows.ts";

@@ -1,5 +1,5 @@
 /** The tables of the benchmark's page. */
-import { formatDuration, formatFixed, formatSize, NO_FIGURE } from "../ui/units.ts";
+import { formatDuration, formatFixed, formatSize, NO_FIGURE } from "../units.ts";
 import { OLDMEM_2013, READ_2013, VMCORE_2013 } from "./history.ts";
 import { escapeMarkup as safe } from "./markup.ts";
 import {

@@ -1,5 +1,5 @@
 /** A benchmark as one page that needs nothing else: to look at, to print, to send to somebody. */
-import { formatCount, formatSize } from "../ui/units.ts";
+import { formatCount, formatSize } from "../units.ts";
 import { SETUP_2013 } from "./history.ts";
 import { pageStyle } from "./html-style.ts";
 import { historyTable, modeTable } from "./html-tables.ts";

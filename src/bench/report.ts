@@ -1,7 +1,7 @@
 /** A benchmark as text: the table of 2013 with today's figures, and bars beside them. */
 import { type Look, paint, printable, type Style, wrap } from "../ui/style.ts";
 import { type Column, type Row, type Table, tableLines, tableWidth } from "../ui/table.ts";
-import { formatDuration, formatFixed, formatSize, NO_FIGURE } from "../ui/units.ts";
+import { formatDuration, formatFixed, formatSize, NO_FIGURE } from "../units.ts";
 import { decadeAxis, type LogAxis } from "./axis.ts";
 import { axisLine, logBar, markChar } from "./bars.ts";
 import {

@@ -1,5 +1,5 @@
 /** The figures of a benchmark that one would tell somebody else. */
-import { formatFixed, formatSize } from "../ui/units.ts";
+import { formatFixed, formatSize } from "../units.ts";
 import {
   type BenchMode,
   type BenchReport,

@@ -1,5 +1,5 @@
 /** The chart of a benchmark as one SVG file: nothing outside it is needed, and it follows the reader's colour scheme. */
-import { formatFixed, formatSize } from "../ui/units.ts";
+import { formatFixed, formatSize } from "../units.ts";
 import { decades, type LogAxis } from "./axis.ts";
 import { CHART, type Label, layOut, type Point, type Series, xOf, yOf } from "./chart.ts";
 import { coordinate as at, clip, escapeMarkup } from "./markup.ts";

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Libc } from "../../ffi/libc.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Terminal } from "../ui/terminal.ts";
-import { parseSize, SizeError } from "../ui/units.ts";
+import { parseSize, SizeError } from "../units.ts";
 
 export const DEFAULT_SOURCE = "/proc/vmcore";
 

@@ -2,7 +2,7 @@
 import { Option } from "commander";
 import { type CopyReport, copyVmcore } from "../copy/copy.ts";
 import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
-import { formatDuration, formatPercent, formatRate, formatSize } from "../ui/units.ts";
+import { formatDuration, formatPercent, formatRate, formatSize } from "../units.ts";
 import { mapSizeOption, sourceAndLast, type Verb } from "./command.ts";
 
 const USAGE = "vmcopy copy [options] [source] <dest>";
@@ -95,7 +95,7 @@ function toText(report: CopyReport): string {
   const zeros = `${formatPercent(pages.zero, pages.total)} of the pages are zeros`;
   const lines = [
     `${report.source} -> ${dest === "-" ? "standard output" : dest}`,
-    `  ${formatSize(bytesRead)} read by ${report.method}, ${formatSize(bytesWritten)} written in ${formatDuration(seconds)} (${formatRate(bytesRead / seconds)}); ${zeros}`,
+    `  ${formatSize(bytesRead)} read by ${report.method === "mmap" ? "mmap" : "pread"}, ${formatSize(bytesWritten)} written in ${formatDuration(seconds)} (${formatRate(bytesRead / seconds)}); ${zeros}`,
   ];
   if (unreadable.length > 0) lines.push(`  INCOMPLETE: ${unreadable.length} ranges could not be read`);
   if (manifest !== null) lines.push(`  prove it anywhere: vmcopy verify ${dest}`);

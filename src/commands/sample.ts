@@ -9,7 +9,7 @@ import type { Job } from "../job.ts";
 import type { SampleSegment } from "../sample/layout.ts";
 import { planMachine, type SampleOptions } from "../sample/plan.ts";
 import { type SampleSummary, sampleSteps } from "../sample/sample.ts";
-import { formatCount, formatDuration, formatPercent, formatSize } from "../ui/units.ts";
+import { formatCount, formatDuration, formatPercent, formatSize } from "../units.ts";
 import { numberOption, sizeOption, type Verb } from "./command.ts";
 
 /** Bytes handed to the kernel at once. */
@@ -53,7 +53,7 @@ export const sample: Verb = {
         }
       },
     };
-    const summary = await writeAll(terminal, path, sampleSteps(output, wanted), ram);
+    const summary = await writeAll(terminal, path, sampleSteps(output, wanted));
     const seconds = (performance.now() - started) / 1000;
     return {
       exitCode: EXIT_OK,
@@ -86,13 +86,14 @@ async function writeAll(
   job: Job,
   path: string,
   steps: ReturnType<typeof sampleSteps>,
-  ram: number,
 ): Promise<SampleSummary> {
-  job.start("sample", ram);
+  let started = false;
   try {
     for (;;) {
       const { value, done } = steps.next();
       if (done === true) return value;
+      if (!started) job.start("sample", value.total);
+      started = true;
       job.update(value.done);
       await job.breathe();
     }

@@ -1,6 +1,6 @@
 /** `vmcopy verify`: whether a dump is whole and right. */
 import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
-import { formatCount, formatDuration, formatRate, formatSize } from "../ui/units.ts";
+import { formatCount, formatDuration, formatRate, formatSize } from "../units.ts";
 import { type VerifyReport, verifyDump } from "../verify/verify.ts";
 import { mapSizeOption, type Verb } from "./command.ts";
 

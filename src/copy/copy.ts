@@ -11,7 +11,7 @@ import { Interrupted, VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { AnonymousPeak, availableMemory, memoryUsage } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
-import { formatSize } from "../ui/units.ts";
+import { formatSize } from "../units.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { CHUNK, type Method, WindowReader } from "../vmcore/window.ts";

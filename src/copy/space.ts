@@ -1,7 +1,7 @@
 /** Whether a dump will fit, asked before its first byte is written. */
 import { Mapping } from "../../ffi/mapping.ts";
 import { VmcopyError } from "../errors.ts";
-import { formatSize } from "../ui/units.ts";
+import { formatSize } from "../units.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
 
 /** Pages looked at to tell how much of a vmcore is zeros. */

@@ -1,7 +1,7 @@
 /** A description as text for people: a block of facts, the memory map, the notes. */
 import { type Look, paint, printable, wrap } from "../ui/style.ts";
 import { type Row, renderTable } from "../ui/table.ts";
-import { formatCount, formatSize } from "../ui/units.ts";
+import { formatCount, formatSize } from "../units.ts";
 import { type Description, isoTime } from "./describe.ts";
 import type { MapSegment, SegmentKind } from "./memory-map.ts";
 

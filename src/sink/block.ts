@@ -10,7 +10,7 @@ import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { VmcopyError } from "../errors.ts";
-import { formatSize } from "../ui/units.ts";
+import { formatSize } from "../units.ts";
 import { DirectWriter, openDirect } from "./direct.ts";
 import { type Sink, ZERO_BUFFER } from "./sink.ts";
 import { Writeback } from "./writeback.ts";

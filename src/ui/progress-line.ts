@@ -1,6 +1,7 @@
 /** How the state of a job is drawn: as a bar that fits one line of a terminal, or as a plain line. */
+
+import { formatPercent, formatRate, formatSize, formatWait } from "../units.ts";
 import { type Look, paint, printable, textWidth } from "./style.ts";
-import { formatPercent, formatRate, formatSize, formatWait } from "./units.ts";
 
 /** Below this many columns a bar that redraws itself would wrap and scroll. */
 export const NARROWEST = 40;

@@ -6,7 +6,7 @@ import { VMCORE_2013 } from "../../src/bench/history.ts";
 import { type BenchReport, renderText } from "../../src/bench/report.ts";
 import { rowsOf } from "../../src/bench/rows.ts";
 import { renderSvg } from "../../src/bench/svg.ts";
-import { parseSize } from "../../src/ui/units.ts";
+import { parseSize } from "../../src/units.ts";
 import { HOSTILE, REPORTS, report, row, whole } from "./reports.ts";
 import { descendants, type Element, is, parseXml } from "./xml.ts";
 

@@ -11,7 +11,7 @@ import {
   parseSize,
   SizeError,
   sizeArgument,
-} from "../../src/ui/units.ts";
+} from "../src/units.ts";
 
 const KIB = 1024;
 const MIB = 1024 ** 2;

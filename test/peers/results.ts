@@ -1,0 +1,52 @@
+/** What a comparison found, as a table for people: on the terminal and in the README. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { formatDuration } from "../../src/units.ts";
+import type { PairResult } from "./pairs.ts";
+
+/** A figure beside its target. */
+export interface Finding {
+  readonly what: string;
+  readonly measured: string;
+  readonly target: string;
+  readonly met: boolean;
+}
+
+/** A ratio of times beside the largest that is allowed. */
+export function ratioFinding(what: string, pair: PairResult, most: number): Finding {
+  const { ours, theirs, ratio, spread } = pair;
+  const [least, largest] = spread.map((value) => value.toFixed(2));
+  return {
+    what,
+    measured: `${ratio.toFixed(2)} (${least}-${largest}); ${formatDuration(ours)} / ${formatDuration(theirs)}`,
+    target: `at most ${most}`,
+    met: ratio <= most,
+  };
+}
+
+/** A Markdown table, the same for terminal and README. */
+export function findingsTable(findings: readonly Finding[]): string {
+  const rows = findings.map(({ what, measured, target, met }) => [
+    what,
+    measured,
+    target,
+    met ? "met" : "**missed**",
+  ]);
+  const all = [["what", "measured", "target", ""], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(3, ...all.map((row) => (row[column] ?? "").length)));
+  const line = (cells: string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
+  const [head = [], ...body] = all;
+  return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...body.map(line)].join(
+    "\n",
+  );
+}
+
+const BEGIN = "<!-- npm run compare writes from here -->";
+const END = "<!-- to here -->";
+
+/** Puts text between the marks in a file. @throws Error where the marks are missing */
+export function writeBetweenMarks(path: string, text: string): void {
+  const whole = readFileSync(path, "utf8");
+  const [begin, end] = [whole.indexOf(BEGIN), whole.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`Cannot write the table into ${path}: its marks are missing`);
+  writeFileSync(path, `${whole.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${whole.slice(end)}`);
+}
