@@ -18,24 +18,26 @@ import { makeStatic } from "./static.ts";
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * What was measured on a program of this one's shape (commander, a subcommand behind `await import()`, FFI), in
- * milliseconds from fork to exit, medians of 30, Bun 1.4.5, an x86-64 virtual machine:
+ * What was measured on a program of this one's shape (commander, a subcommand behind `await import()`, FFI): from
+ * fork to exit, medians of 30, Bun 1.4.5, an x86-64 virtual machine; and on vmcopy itself, in a squashfs by
+ * `mksquashfs -comp zstd -Xcompression-level 19` (128 KiB blocks):
  *
- *     --minify                        13.5      109.3 MB
- *     --minify --bytecode              7.3      111.4 MB, the same with --format=esm, with --splitting,
- *                                               with --no-optimize-bytecode
- *       ... --bytecode-depth=1         7.7      110.8 MB
- *       ... --bytecode-depth=0         8.7      109.8 MB
- *     no commander, nothing but one console.log: 3.5
+ *     --minify                                 13.5 ms     49.0 MB
+ *       and --bytecode --bytecode-depth=0       8.7 ms     49.3 MB
+ *       and --bytecode --bytecode-depth=1       7.7 ms     49.9 MB
+ *       and --bytecode                          7.3 ms     50.2 MB
  *
- * Of the 2.1 MB of bytecode 2.0 are Bun's own modules (commander imports node:child_process); the program's own
- * is about three times its minified source. Static costs 1.3 ms more: the libraries are copied once, 2.9 MB.
+ * Whether cjs or esm, split or not, --no-optimize-bytecode or not: no difference. One console.log and no
+ * commander: 3.5 ms. Depth 0 it is: bytecode for what runs at once, none for what may never run. At full depth
+ * 2.0 MB of it (uncompressed) would be of Bun's own modules, which commander's import of node:child_process
+ * brings; memory in a capture kernel is worth more than 1.4 ms. Static costs 1.3 ms: 2.9 MB of libraries copied.
  */
 const COMPILE_OPTIONS = [
   "--compile",
   "--minify",
   "--keep-names", // a stack trace of VMCOPY_DEBUG=1 from the field has to say something
   "--bytecode",
+  "--bytecode-depth=0",
   "--format=esm", // bytecode's default, cjs, has no await at the top level
   // Whatever lies in the current directory must not change what a program run as root does.
   "--no-compile-autoload-dotenv",
