@@ -1,7 +1,8 @@
 /** An open file: a descriptor with its path, so that an error can name it. */
 import { BLKGETSIZE64, O_CLOEXEC, O_DIRECTORY, O_RDONLY, POLLOUT, S_IFBLK, S_IFMT } from "./constants.ts";
-import { EAGAIN, LibcError } from "./errno.ts";
+import { EAGAIN, EINTR, EIO, LibcError } from "./errno.ts";
 import type { FileStatus, FileSystemStatus, Libc } from "./libc.ts";
+import { POLLFD } from "./structs.ts";
 
 export class File implements Disposable {
   #open = true;
@@ -61,9 +62,12 @@ export class File implements Disposable {
   pwrite(address: number, length: number, offset: number): void {
     let done = 0;
     while (done < length) {
-      done += this.libc.retry("write", this.path, () =>
+      const count = this.libc.retry("write", this.path, () =>
         this.#calls.pwrite(this.fd, address + done, length - done, offset + done),
       );
+      // Nothing written and no reason given: asking again would never end.
+      if (count === 0) throw new LibcError("write", this.path, EIO);
+      done += count;
     }
   }
 
@@ -95,8 +99,10 @@ export class File implements Disposable {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    // Linux releases the descriptor even where close(2) is interrupted: never again.
-    this.libc.check("close", this.path, this.#calls.close(this.fd));
+    // Linux releases the descriptor even where close(2) is interrupted: never again, and no failure.
+    if (this.#calls.close(this.fd) === -1 && this.libc.backend.errno() !== EINTR) {
+      this.libc.check("close", this.path, -1);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -109,8 +115,8 @@ export class File implements Disposable {
 
   #waitUntilWritable(): void {
     const at = this.libc.structure();
-    this.libc.structureView.setInt32(0, this.fd, true);
-    this.libc.structureView.setInt16(4, POLLOUT, true);
+    this.libc.structureView.setInt32(POLLFD.fd, this.fd, true);
+    this.libc.structureView.setInt16(POLLFD.events, POLLOUT, true);
     this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, -1));
   }
 }

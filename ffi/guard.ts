@@ -12,18 +12,20 @@
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ } from "./constants.ts";
 import type { Libc } from "./libc.ts";
 import { Mapping } from "./mapping.ts";
+import { SIGACTION, SIGACTION_SIZE, SIGINFO } from "./structs.ts";
 
 const SIGBUS = 7;
 /** SA_SIGINFO | SA_ONSTACK | SA_NODEFER */
 const FLAGS = 0x4 | 0x0800_0000 | 0x4000_0000;
-/** Offsets in glibc's and musl's struct sigaction: handler 0, mask 8 (128 bytes), flags 136. */
-const SA_FLAGS = 136;
 const CODE_LENGTH = 4096;
 
 /** The table that handler and program share, 64-bit words: see the offsets. */
 const TABLE = { low: 0, high: 8, count: 16, capacity: 24, previous: 32, reset: 40, entries: 192 };
-/** Pages noted between two calls of clear; with more, the previous handler decides. */
-const CAPACITY = 16_384;
+/**
+ * Pages noted in one watch; with more, the previous handler decides. So many are 4 GiB, more than any window
+ * is large; the table takes memory only where it is written to.
+ */
+const CAPACITY = 1 << 20;
 
 export class FaultGuard implements Disposable {
   readonly #libc: Libc;
@@ -47,11 +49,11 @@ export class FaultGuard implements Disposable {
     const at = libc.structure();
     libc.check("sigaction", "SIGBUS", calls.sigaction(SIGBUS, 0, at));
     const view = libc.structureView;
-    this.#previous = new Uint8Array(view.buffer, view.byteOffset, 152).slice();
-    this.#words.setBigUint64(TABLE.previous, view.getBigUint64(0, true), true);
+    this.#previous = new Uint8Array(view.buffer, view.byteOffset, SIGACTION_SIZE).slice();
+    this.#words.setBigUint64(TABLE.previous, view.getBigUint64(SIGACTION.sa_sigaction, true), true);
     libc.structure();
-    view.setBigUint64(0, BigInt(this.#code.address), true);
-    view.setInt32(SA_FLAGS, FLAGS, true);
+    view.setBigUint64(SIGACTION.sa_sigaction, BigInt(this.#code.address), true);
+    view.setInt32(SIGACTION.sa_flags, FLAGS, true);
     libc.check("sigaction", "SIGBUS", calls.sigaction(SIGBUS, at, 0));
   }
 
@@ -89,7 +91,7 @@ export class FaultGuard implements Disposable {
     if (this.#previous === undefined) return;
     const at = this.#libc.structure();
     const view = this.#libc.structureView;
-    new Uint8Array(view.buffer, view.byteOffset, 152).set(this.#previous);
+    new Uint8Array(view.buffer, view.byteOffset, SIGACTION_SIZE).set(this.#previous);
     this.#libc.check("sigaction", "SIGBUS", this.#libc.backend.calls.sigaction(SIGBUS, at, 0));
     this.#previous = undefined;
     this.#code?.unmap();
@@ -143,7 +145,7 @@ function handlerX64(table: number): Uint8Array {
   const address = new Uint8Array(new BigUint64Array([BigInt(table)]).buffer);
   return Uint8Array.from([
     ...[0x48, 0xb8, ...address], //                    mov  rax, table
-    ...[0x48, 0x8b, 0x4e, 0x10], //                    mov  rcx, [rsi+16] (si_addr)
+    ...[0x48, 0x8b, 0x4e, SIGINFO.si_addr], //         mov  rcx, [rsi+si_addr]
     ...below,
     ...above,
     ...full,

@@ -16,6 +16,7 @@ import {
   STATX_BASIC_STATS,
 } from "./constants.ts";
 import { EINTR, LibcError } from "./errno.ts";
+import { STATFS, STATX } from "./structs.ts";
 
 /** What statx(2) says of a file. */
 export interface FileStatus {
@@ -117,11 +118,11 @@ export class Libc {
   /** The file system under an open file. @throws LibcError */
   fileSystemOf(fd: number, path: string): FileSystemStatus {
     const at = this.structure();
-    this.check("statfs", path, this.backend.calls.fstatfs(fd, at));
-    const blockSize = Number(this.#structure.getBigInt64(8, true));
+    this.retry("statfs", path, () => this.backend.calls.fstatfs(fd, at));
+    const blockSize = Number(this.#structure.getBigInt64(STATFS.f_bsize, true));
     return {
-      type: Number(this.#structure.getBigInt64(0, true)),
-      available: Number(this.#structure.getBigUint64(32, true)) * blockSize,
+      type: Number(this.#structure.getBigInt64(STATFS.f_type, true)),
+      available: Number(this.#structure.getBigUint64(STATFS.f_bavail, true)) * blockSize,
     };
   }
 
@@ -152,15 +153,15 @@ export class Libc {
   #statx(directory: number, path: string, flags: number, name: string): FileStatus {
     const at = this.structure();
     const { calls } = this.backend;
-    this.check("stat", name, calls.statx(directory, this.path(path), flags, STATX_BASIC_STATS, at));
+    this.retry("stat", name, () => calls.statx(directory, this.path(path), flags, STATX_BASIC_STATS, at));
     const view = this.#structure;
-    const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
+    const device = `${view.getUint32(STATX.stx_dev_major, true)}:${view.getUint32(STATX.stx_dev_minor, true)}`;
     return {
-      mode: view.getUint16(28, true),
-      size: Number(view.getBigUint64(40, true)),
-      allocated: Number(view.getBigUint64(48, true)) * 512,
-      blockSize: view.getUint32(4, true),
-      identity: `${device}:${view.getBigUint64(32, true)}`,
+      mode: view.getUint16(STATX.stx_mode, true),
+      size: Number(view.getBigUint64(STATX.stx_size, true)),
+      allocated: Number(view.getBigUint64(STATX.stx_blocks, true)) * 512,
+      blockSize: view.getUint32(STATX.stx_blksize, true),
+      identity: `${device}:${view.getBigUint64(STATX.stx_ino, true)}`,
     };
   }
 }

@@ -5,7 +5,8 @@
  * taken of it has length zero, and its address can no longer be asked for. It is unmapped whole or not at all:
  * on /proc/vmcore, unmapping the middle of a window loses the kernel's memory-type reservation for good.
  */
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
+import { MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
+import { LibcError } from "./errno.ts";
 import type { File } from "./file.ts";
 import type { Libc } from "./libc.ts";
 
@@ -36,6 +37,28 @@ export class Mapping implements Disposable {
     const { calls } = libc.backend;
     const result = calls.mmap(0, length, PROT_READ, MAP_PRIVATE, file.fd, offset);
     return new Mapping(libc, libc.check("mmap", file.path, result), length);
+  }
+
+  /**
+   * Asks for a mapping that may well be refused, to learn whether it is. What is granted is unmapped at once.
+   *
+   * @param protection PROT_READ and so on
+   * @param flags MAP_PRIVATE or MAP_SHARED
+   * @returns why mmap(2) refused it; undefined where it was granted
+   */
+  static refusal(
+    libc: Libc,
+    file: File,
+    offset: number,
+    length: number,
+    protection: number,
+    flags: number,
+  ): LibcError | undefined {
+    const { backend } = libc;
+    const result = backend.calls.mmap(0, length, protection, flags, file.fd, offset);
+    if (result === MAP_FAILED) return new LibcError("mmap", file.path, backend.errno());
+    new Mapping(libc, result, length).unmap();
+    return undefined;
   }
 
   /** Page-aligned zeroed memory, fit for O_DIRECT. @param length bytes @throws LibcError */

@@ -1,0 +1,28 @@
+/**
+ * Where the members lie of the C structures that cross to the kernel: byte offsets on x86_64 and aarch64, the
+ * same in glibc and musl. Members have their C names; test/ffi/structs.test.ts holds them against the compiler.
+ */
+
+/** struct statx (linux/stat.h) */
+export const STATX = {
+  stx_blksize: 4,
+  stx_mode: 28,
+  stx_ino: 32,
+  stx_size: 40,
+  stx_blocks: 48,
+  stx_dev_major: 136,
+  stx_dev_minor: 140,
+} as const;
+
+/** struct statfs (sys/vfs.h) */
+export const STATFS = { f_type: 0, f_bsize: 8, f_bavail: 32 } as const;
+
+/** struct pollfd (poll.h) */
+export const POLLFD = { fd: 0, events: 4 } as const;
+
+/** libc's struct sigaction (signal.h), not the kernel's */
+export const SIGACTION = { sa_sigaction: 0, sa_mask: 8, sa_flags: 136 } as const;
+export const SIGACTION_SIZE = 152;
+
+/** siginfo_t (signal.h) */
+export const SIGINFO = { si_addr: 16 } as const;
