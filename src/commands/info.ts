@@ -1,10 +1,10 @@
 /** `vmcopy info`: what a vmcore or a dump says of itself. */
 import { EXIT_OK, VmcopyError } from "../errors.ts";
 import { describeVmcore } from "../info/describe.ts";
-import { toJson } from "../info/json.ts";
-import { toText, vmcoreinfoText } from "../info/text.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { DEFAULT_SOURCE, type Verb } from "./command.ts";
+import { toJson } from "./info-json.ts";
+import { toText, vmcoreinfoText } from "./info-text.ts";
 
 const USAGE = "vmcopy info [options] [source|dump]";
 

@@ -1,10 +1,8 @@
 /**
  * What a vmcore says of itself: headers, memory map, notes, VMCOREINFO. Only headers and notes are read.
  *
- * Text out of the file is made printable here, once, so that no reader of the description has to think of it: a
- * crashed kernel's memory may hold anything, escape sequences too.
+ * Text is given as it stands in the file: whoever shows it makes it printable first.
  */
-import { printable } from "../ui/style.ts";
 import { NT_PRSTATUS } from "../vmcore/notes.ts";
 import type { Backing, Vmcore } from "../vmcore/vmcore.ts";
 import { type MemoryMap, memoryMap } from "./memory-map.ts";
@@ -57,7 +55,6 @@ const INCOMPLETE = 1;
 /** Describes an open vmcore. @throws VmcopyError E_NOT_VMCORE where its notes are malformed; LibcError */
 export function describeVmcore(vmcore: Vmcore): Description {
   const { headers, info } = vmcore;
-  const vmcoreinfo = new Map([...info.entries].map(([key, value]) => [printable(key), printable(value)]));
   const machinePage = info.pageSize;
   return {
     path: vmcore.path,
@@ -71,20 +68,20 @@ export function describeVmcore(vmcore: Vmcore): Description {
       flags: headers.flags,
       incomplete: (headers.flags & INCOMPLETE) !== 0,
     },
-    kernelRelease: vmcoreinfo.get("OSRELEASE"),
-    buildId: vmcoreinfo.get("BUILD-ID"),
+    kernelRelease: info.release,
+    buildId: info.entries.get("BUILD-ID"),
     crashTime: info.crashTime,
     kernelOffset: info.kernelOffset,
     pageSize: machinePage,
     cpus: vmcore.notes.filter(({ name, type }) => name === "CORE" && type === NT_PRSTATUS).length,
     notes: vmcore.notes.map(({ name, type, offset, size }) => ({
-      name: printable(name),
+      name,
       type,
       typeName: noteTypeName(name, type),
       offset,
       size,
     })),
-    vmcoreinfo,
+    vmcoreinfo: info.entries,
     ...memoryMap(headers, machinePage ?? vmcore.file.libc.pageSize, info.symbol("_stext")),
   };
 }

@@ -1,9 +1,10 @@
 /** A description as text for people: a block of facts, the memory map, the notes. */
+
+import { type Description, isoTime } from "../info/describe.ts";
+import type { MapSegment, SegmentKind } from "../info/memory-map.ts";
 import { type Look, paint, printable, wrap } from "../ui/style.ts";
 import { type Row, renderTable } from "../ui/table.ts";
 import { formatCount, formatSize } from "../units.ts";
-import { type Description, isoTime } from "./describe.ts";
-import type { MapSegment, SegmentKind } from "./memory-map.ts";
 
 /** Rows of a table; what is more is left to --json. */
 const MOST_ROWS = 40;
@@ -22,7 +23,7 @@ export function toText(description: Description, look: Look): string {
 
 /** VMCOREINFO as KEY=VALUE lines. */
 export function vmcoreinfoText(description: Description): string {
-  return [...description.vmcoreinfo].map(([key, value]) => `${key}=${value}\n`).join("");
+  return [...description.vmcoreinfo].map(([key, value]) => `${printable(`${key}=${value}`)}\n`).join("");
 }
 
 function facts(description: Description, look: Look): string {

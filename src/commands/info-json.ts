@@ -1,9 +1,11 @@
 /** A description as the JSON that `vmcopy info --json` prints. */
-import { type Description, isoTime } from "./describe.ts";
+import { type Description, isoTime } from "../info/describe.ts";
+import { printable } from "../ui/style.ts";
 
 /**
  * Sizes and offsets are numbers, in bytes. Physical and virtual addresses are strings, 0x and hexadecimal digits:
- * kernel addresses do not fit the numbers of JSON's usual readers. What the file does not say is null.
+ * kernel addresses do not fit the numbers of JSON's usual readers. What the file does not say is null. Text out of
+ * the file is made printable: a crashed kernel's memory may hold escape sequences, and JSON lets some of them through.
  */
 export function toJson(description: Description): object {
   const { path, size, backing, elf, totals, crashTime } = description;
@@ -12,14 +14,14 @@ export function toJson(description: Description): object {
     size,
     backing,
     elf,
-    kernelRelease: description.kernelRelease ?? null,
-    buildId: description.buildId ?? null,
+    kernelRelease: text(description.kernelRelease),
+    buildId: text(description.buildId),
     crashTime: crashTime ?? null,
     crashTimeIso: isoTime(crashTime) ?? null,
     kernelOffset: hex(description.kernelOffset),
     pageSize: description.pageSize ?? null,
     cpus: description.cpus,
-    notes: description.notes,
+    notes: description.notes.map((note) => ({ ...note, name: printable(note.name) })),
     segments: description.segments.map((segment) => ({
       index: segment.index,
       kind: segment.kind,
@@ -43,8 +45,14 @@ export function toJson(description: Description): object {
       lowestAddress: hex(totals.lowestAddress),
       highestAddress: hex(totals.highestAddress),
     },
-    vmcoreinfo: Object.fromEntries(description.vmcoreinfo),
+    vmcoreinfo: Object.fromEntries(
+      [...description.vmcoreinfo].map(([key, value]) => [printable(key), printable(value)]),
+    ),
   };
+}
+
+function text(value: string | undefined): string | null {
+  return value === undefined ? null : printable(value);
 }
 
 function hex(value: bigint | undefined): string | null {
