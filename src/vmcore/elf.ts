@@ -41,6 +41,8 @@ export interface ElfHeaders {
   readonly machine: number;
   /** e_flags; bit 0 is makedumpfile's mark of an incomplete dump */
   readonly flags: number;
+  /** bytes from the file's start to the end of the program headers, and of the section header that follows them */
+  readonly headersEnd: number;
   /** PT_LOAD segments in the order of the table */
   readonly loads: readonly Segment[];
   /** PT_NOTE segments in the order of the table */
@@ -127,13 +129,16 @@ export function readElfHeaders(file: ByteReader): ElfHeaders {
   const tableOffset = word(header, fields.phoff);
 
   let count = header.getUint16(fields.phentsize + 2, littleEndian);
+  let sectionOffset = 0n;
   if (count === PN_XNUM) {
     // More than 65,534 program headers: the number is in sh_info of section header 0.
-    const sectionOffset = word(header, fields.shoff);
+    sectionOffset = word(header, fields.shoff);
     if (sectionOffset === 0n || sectionOffset + BigInt(fields.sectionSize) > BigInt(file.size)) {
       refuse(`e_phnum is PN_XNUM, but e_shoff is ${sectionOffset}, outside the file (${file.size} bytes)`);
     }
     const section = file.read(Number(sectionOffset), fields.sectionSize);
+    if (section.length < fields.sectionSize)
+      refuse(`its section header at ${sectionOffset} (e_shoff) is cut off`);
     count = viewOf(section).getUint32(fields.sectionInfo, littleEndian);
   }
   if (count === 0) refuse("e_phnum is 0: there are no program headers");
@@ -189,11 +194,13 @@ export function readElfHeaders(file: ByteReader): ElfHeaders {
     }
   }
   if (loads.length === 0) refuse(`none of its ${count} program headers is a PT_LOAD`);
+  const tableEnd = Number(tableOffset) + count * entrySize;
   return {
     elfClass: wide ? 64 : 32,
     littleEndian,
     machine: header.getUint16(18, littleEndian),
     flags: header.getUint32(fields.flags, littleEndian),
+    headersEnd: sectionOffset === BigInt(tableEnd) ? tableEnd + fields.sectionSize : tableEnd,
     loads,
     notes,
   };
