@@ -76,6 +76,7 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
       kernel: readLine("/proc/sys/kernel/osrelease"),
       cpu: cpuModel(),
       source: vmcore.path,
+      lazy: vmcore.backing !== "procfs",
       bytes,
       repeat: options.repeat,
       rows: rows

@@ -4,15 +4,7 @@ import { SETUP_2013 } from "./history.ts";
 import { pageStyle } from "./html-style.ts";
 import { historyTable, modeTable } from "./html-tables.ts";
 import { clip, escapeMarkup as safe } from "./markup.ts";
-import {
-  type BenchMode,
-  type BenchReport,
-  COMPARISON_TEXT,
-  MODE_TEXT,
-  modesOf,
-  repeatText,
-  rowsOf,
-} from "./rows.ts";
+import { type BenchMode, type BenchReport, MODE_TEXT, modesOf, remarks, repeatText, rowsOf } from "./rows.ts";
 import { type Highlight, highlights, significant } from "./summary.ts";
 import { renderSvg } from "./svg.ts";
 
@@ -48,7 +40,7 @@ ${cards(report)}
 <figure>
 <div class="wide" tabindex="0" role="group" aria-label="Chart">
 ${renderSvg(report)}</div>
-<figcaption>${safe(COMPARISON_TEXT)} GiB/s counts every byte read or mapped, touched or not.</figcaption>
+<figcaption>${safe(remarks(report).join(" "))} GiB/s counts every byte read or mapped, touched or not.</figcaption>
 </figure>
 ${modes.length === 0 ? "<p>Nothing was measured.</p>" : section("What each mode measures", explanations(modes))}
 ${modes.map((mode) => modeTable(report, mode)).join("\n")}

@@ -8,12 +8,12 @@ import {
   type BenchMode,
   type BenchReport,
   type BenchRow,
-  COMPARISON_TEXT,
   has2013,
   MODE_TEXT,
   modesOf,
   rate2013,
   rateDecimals,
+  remarks,
   repeatText,
   rowsOf,
   spreadText,
@@ -48,7 +48,7 @@ export function renderText(report: BenchReport, look: Look): string {
     ...(report.rows.length === 0 ? ["Nothing was measured."] : tableWithBars(report, look)),
     "",
     ...highlights(report).flatMap((highlight) => text(highlightText(report, highlight))),
-    ...(has2013(report) ? text(COMPARISON_TEXT, "dim") : []),
+    ...remarks(report).flatMap((remark) => text(remark, "dim")),
   ].join("\n")}\n`;
 }
 

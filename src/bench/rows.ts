@@ -31,6 +31,8 @@ export interface BenchReport {
   cpu: string;
   /** Path of what was read. */
   source: string;
+  /** Whether its mappings are lazy, as a file's are: mmap then builds no page tables, a touch does. */
+  lazy?: boolean;
   /** Bytes of it that each row went through. */
   bytes: number;
   /** How often each row was measured. Once unless told. */
@@ -46,9 +48,21 @@ export const MODE_TEXT: Record<BenchMode, string> = {
   copy: "a window is mapped and every byte of it moved: the price of a whole copy, before anything is written.",
 };
 
-/** Said wherever today's figures stand beside those of 2013. */
-export const COMPARISON_TEXT =
-  "The 2013 figures are another machine's: compare the shapes of the curves, not their heights.";
+/** What a reader of the figures has to know. */
+export function remarks(report: BenchReport): string[] {
+  const lines: string[] = [];
+  if (report.lazy === true && report.rows.some(({ mode }) => mode === "map")) {
+    lines.push(
+      "This source is a file: mapping it builds no page tables, so map says little here. /proc/vmcore fills them at once.",
+    );
+  }
+  if (has2013(report)) {
+    lines.push(
+      "The 2013 figures are another machine's: compare the shapes of the curves, not their heights.",
+    );
+  }
+  return lines;
+}
 
 /** The rows of a mode, by size. */
 export function rowsOf(report: BenchReport, mode: BenchMode): BenchRow[] {
