@@ -13,7 +13,7 @@ export const bench: Verb = {
     command
       .summary("measure reading and mapping, beside the figures of 2013")
       .description(
-        "Reruns the experiment that brought mmap to /proc/vmcore: read, then map sizes from 4 KiB to 64 MiB, in three modes.\n" +
+        "Reruns the experiment that brought mmap to /proc/vmcore: read, then map sizes from 4 KiB to 64 MiB, in three modes. " +
           "map: map, write to /dev/null, unmap, the pages never touched (what 2013 measured); touch: one word a page; copy: every byte.",
       )
       .usage("[options] [source]")

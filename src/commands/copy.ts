@@ -12,7 +12,7 @@ export const copy: Verb = {
     command
       .summary("copy a vmcore to a file, a block device or standard output")
       .description(
-        "Copies the memory of a crashed kernel, byte for byte. Writes <dest>.incomplete, syncs it, and gives it its name\n" +
+        "Copies the memory of a crashed kernel, byte for byte. Writes <dest>.incomplete, syncs it, and gives it its name " +
           "only when it is whole; <dest>.manifest.json then proves it on any machine (vmcopy verify <dest>).",
       )
       .usage("[options] [source] <dest>")

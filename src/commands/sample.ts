@@ -20,7 +20,7 @@ export const sample: Verb = {
     command
       .summary("write a realistic vmcore to try everything on")
       .description(
-        "Writes the vmcore of a machine that never was: true headers, notes, VMCOREINFO and memory map; pages of\n" +
+        "Writes the vmcore of a machine that never was: true headers, notes, VMCOREINFO and memory map; pages of " +
           "zeros, text, structures and random data in the shares of a busy machine. The same options give the same bytes.",
       )
       .usage("[options] <file>")
