@@ -40,7 +40,7 @@ function facts(description: Description, look: Look): string {
     ["build id", description.buildId ?? unsaid],
     ["KASLR", kernelOffset === undefined ? unsaid : `kernel moved by ${hex(kernelOffset)}`],
     ["page size", pageSize === undefined ? unsaid : formatSize(pageSize)],
-    ["CPUs", `${formatCount(description.cpus)} saved their registers`],
+    ["CPUs", `${formatCount(description.cpus)} (with saved registers)`],
     [
       "VMCOREINFO",
       `${formatCount(vmcoreinfo.size)} keys${vmcoreinfo.size > 0 ? " (--vmcoreinfo prints them)" : ""}`,
@@ -163,7 +163,7 @@ function notes(description: Description, look: Look): string {
 }
 
 function marks({ marks, physicalAddress }: MapSegment): string {
-  if (physicalAddress === undefined) return "p_paddr is all ones";
+  if (physicalAddress === undefined) return "no p_paddr";
   const words: string[] = marks.filter((mark) => mark === "overlap");
   if (marks.includes("shared-page")) words.push("page shared");
   const [start, end] = [marks.includes("unaligned-start"), marks.includes("unaligned-end")];

@@ -55,6 +55,7 @@ export function notes(subject: Subject): Promised {
   }
   if (note.offset % subject.pageSize !== 0)
     return fail(`PT_NOTE begins inside a page, at offset ${note.offset}`);
+  if (vmcore.notes.length === 0) return fail(`PT_NOTE at offset ${note.offset} holds no note`);
   const end = note.offset + note.fileSize;
   const padding = Math.min(vmcore.size, subject.roundUp(end)) - end;
   if (!subject.isZero(end, padding)) return fail(`the ${padding} bytes behind the notes are not all zeros`);
