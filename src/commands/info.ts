@@ -13,7 +13,7 @@ export const info: Verb = {
     command
       .summary("show headers, memory map, notes and VMCOREINFO of a vmcore or a dump")
       .description(
-        "Shows what a vmcore, or a raw or ELF dump of one, says of itself: size, machine, kernel, time of the crash,\n" +
+        "Shows what a vmcore, or a raw or ELF dump of one, says of itself: size, machine, kernel, time of the crash, " +
           "each PT_LOAD with its addresses, and the notes. Reads headers and notes only.",
       )
       .usage("[options] [source|dump]")

@@ -11,9 +11,10 @@ export const probe: Verb = {
     command
       .summary("try what this kernel's /proc/vmcore can do")
       .description(
-        "Tries each promise of the 13 patches that gave /proc/vmcore its mmap, then the known faults of today's kernels.\n" +
-          "Exit code 1 where a promise is broken. The last check, split, leaves the kernel unable to map some windows\n" +
-          "across PT_LOADs until it restarts; vmcopy needs none, but makedumpfile then falls back to read: --no-split.",
+        "Tries each promise of the 13 patches that gave /proc/vmcore its mmap, then the known faults of today's kernels. " +
+          "Exit code 1 where a promise is broken.\n\n" +
+          "The last check, split, leaves the kernel unable to map some windows across PT_LOADs until it restarts. " +
+          "vmcopy makes no such windows, but other programs may then fall back to read: --no-split leaves it out.",
       )
       .usage("[options] [source]")
       .argument("[paths...]", `source (default ${DEFAULT_SOURCE}); on a file, only its shape can be checked`)
