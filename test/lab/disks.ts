@@ -22,7 +22,7 @@ export function rawDisk(path: string, bytes: number): void {
   truncateSync(path, Math.ceil(bytes / MiB) * MiB);
 }
 
-/** Makes an ext4 image just large enough for `files`, which are given by their paths on the disk. */
+/** Makes an ext4 image with `files` on it, which are given by their paths on the disk. */
 export async function diskOf(path: string, files: Record<string, FileSource>): Promise<void> {
   const staging = `${path}.files`;
   let bytes = 8 * MiB;
@@ -31,7 +31,8 @@ export async function diskOf(path: string, files: Record<string, FileSource>): P
     for (const [name, source] of Object.entries(files)) {
       const target = join(staging, name);
       mkdirSync(dirname(target), { recursive: true });
-      bytes += stage(source, target) * 1.02 + 4096;
+      // Generous, for the image is sparse: mke2fs makes one inode for each 16 KiB.
+      bytes += stage(source, target) * 1.05 + 16384;
     }
     rawDisk(path, bytes);
     await run("make an ext4 image", [...ext4, "-d", staging, path]);
