@@ -58,9 +58,17 @@ export type PhysicalExtent = Pick<Segment, "offset" | "fileSize" | "physicalAddr
 /** Physical addresses of a vmcore's bytes. */
 export class PhysicalMap {
   readonly #loads: readonly PhysicalExtent[];
+  /** For each load, where the last of it and those before it ends: behind that there is nothing to look for. */
+  readonly #ends: Float64Array;
 
   constructor(loads: readonly PhysicalExtent[]) {
     this.#loads = loads.filter(({ fileSize }) => fileSize > 0).sort((a, b) => a.offset - b.offset);
+    this.#ends = new Float64Array(this.#loads.length);
+    let end = 0;
+    for (const [index, { offset, fileSize }] of this.#loads.entries()) {
+      end = Math.max(end, offset + fileSize);
+      this.#ends[index] = end;
+    }
   }
 
   /** Physical address of the byte at a file offset; undefined in headers, notes and where p_paddr is unknown. */
@@ -68,13 +76,12 @@ export class PhysicalMap {
     // Of overlapping segments the one that starts last is asked first, as it may be the shorter one.
     for (let index = lastAtOrBefore(this.#loads, offset); index >= 0; index--) {
       const load = this.#loads[index];
-      if (load === undefined) break;
+      if (load === undefined || offset >= (this.#ends[index] ?? 0)) break;
       if (offset < load.offset + load.fileSize) {
         if (load.physicalAddress === undefined) return undefined;
         const address = load.physicalAddress + BigInt(offset - load.offset);
         return address <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(address) : undefined;
       }
-      if (lastAtOrBefore(this.#loads, offset) - index > 16) break;
     }
     return undefined;
   }

@@ -24,7 +24,10 @@ export function defaultMethod(vmcore: Vmcore): Method {
  * @returns bytes
  */
 export function measuredMapSize(vmcore: Vmcore, freeMemory: number, now = () => performance.now()): number {
-  const largest = vmcore.ranges.reduce((a, b) => (b.mappable && b.length > a.length ? b : a));
+  const mappable = vmcore.ranges.filter((range) => range.mappable);
+  const [first, ...others] = mappable;
+  if (first === undefined) return CHUNK;
+  const largest = others.reduce((a, b) => (b.length > a.length ? b : a), first);
   const limit = Math.min(largest.length, Math.max(CHUNK, freeMemory / SHARE));
   let best = { size: CHUNK, cost: Infinity };
   for (const size of CANDIDATES.filter((candidate) => candidate <= limit)) {

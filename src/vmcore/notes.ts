@@ -40,6 +40,7 @@ export function readNotes(file: ByteReader, headers: ElfHeaders): Note[] {
     let at = 0;
     while (at + HEADER <= segment.fileSize) {
       const header = file.read(segment.offset + at, HEADER + LONGEST_NAME);
+      if (header.length < HEADER) refuse(at, "no header: the file is cut off");
       const view = viewOf(header);
       const nameSize = view.getUint32(0, headers.littleEndian);
       const size = view.getUint32(4, headers.littleEndian);

@@ -1,5 +1,14 @@
 /** A vmcore that is open for reading: /proc/vmcore itself, or a file or block device that holds one. */
-import { PROC_SUPER_MAGIC, RAMFS_MAGIC, S_IFBLK, S_IFMT, S_IFREG, TMPFS_MAGIC } from "../../ffi/constants.ts";
+import {
+  O_NONBLOCK,
+  O_RDONLY,
+  PROC_SUPER_MAGIC,
+  RAMFS_MAGIC,
+  S_IFBLK,
+  S_IFMT,
+  S_IFREG,
+  TMPFS_MAGIC,
+} from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
@@ -53,7 +62,14 @@ export class Vmcore implements ByteReader, Disposable {
       const inMemory = system === TMPFS_MAGIC || system === RAMFS_MAGIC;
       const backing =
         system === PROC_SUPER_MAGIC ? "procfs" : inMemory && type === S_IFREG ? "memory" : "disk";
-      return new Vmcore(file, file.size(), backing);
+      const size = file.size();
+      if (size > Number.MAX_SAFE_INTEGER) {
+        throw new VmcopyError(
+          "E_NOT_VMCORE",
+          `Cannot read ${path} as a vmcore: its size is ${size}, more than 2^53 bytes`,
+        );
+      }
+      return new Vmcore(file, size, backing);
     } catch (error) {
       file.close();
       throw error;
@@ -92,7 +108,8 @@ export class Vmcore implements ByteReader, Disposable {
 
 function openSource(libc: Libc, path: string): File {
   try {
-    return File.open(libc, path);
+    // O_NONBLOCK: a FIFO is opened at once, to be refused, and not when somebody writes to it.
+    return File.open(libc, path, O_RDONLY | O_NONBLOCK);
   } catch (error) {
     if (!(error instanceof LibcError)) throw error;
     const advice =

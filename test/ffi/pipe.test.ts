@@ -1,14 +1,13 @@
 /** Writing to pipes: a full one that does not block, short writes, a reader that is gone. */
 import { describe, expect, it } from "bun:test";
 import { readFileSync } from "node:fs";
-import { O_RDWR } from "../../ffi/constants.ts";
+import { O_NONBLOCK, O_RDWR } from "../../ffi/constants.ts";
 import { File } from "../../ffi/file.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { injected, temporaryFolder } from "../support/files.ts";
 import { chain, interruptEvery, type Rule, record, shortWrites } from "../support/inject.ts";
 
 const path = temporaryFolder();
-const O_NONBLOCK = 0o4000;
 const SIZE = 1 << 20;
 
 /** Counts the calls that failed with EAGAIN; asks libc's errno by the rule's own return. */
