@@ -2,20 +2,20 @@
  * `vmcopy copy` for raw dumps: opens source and sink, runs the copy, and leaves behind either a whole dump with
  * its manifest or an incomplete one that says so.
  */
-import { LibcError } from "../../ffi/errno.ts";
 import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath, type UnreadableRange } from "../dump/manifest.ts";
 import { writeManifest } from "../dump/manifest-file.ts";
-import { Interrupted, VmcopyError } from "../errors.ts";
+import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { AnonymousPeak, availableMemory, memoryUsage } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
-import { formatSize } from "../units.ts";
+import type { Sink } from "../sink/sink.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { CHUNK, type Method, WindowReader } from "../vmcore/window.ts";
-import { type DestinationOptions, openSink, refuseSameFile, type SinkKind, sinkKind } from "./destination.ts";
+import { type DestinationOptions, openSink, refuseSameFile, sinkKind } from "./destination.ts";
+import { commitDump, failed, removeStale } from "./ending.ts";
 import { copyWindows } from "./engine.ts";
 import { manifestMaker, unreadableRanges } from "./manifest-of.ts";
 import { resumeState } from "./resume.ts";
@@ -74,7 +74,7 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     if (kind !== "file") {
       throw new VmcopyError("E_USAGE", `Cannot resume ${options.dest}: only a copy to a file can be resumed`);
     }
-    job.warn(await resumeState(libc, job, vmcore, options.dest, state));
+    job.warn(await resumeState(libc, job, vmcore, options.dest, options.force, state));
   }
   const resumedAt = state.offset;
   const makeManifest = kind === "file" && options.manifest ? manifestMaker(vmcore) : undefined;
@@ -82,39 +82,42 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   const anonymous = new AnonymousPeak();
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
-  const sink = openSink(libc, kind, vmcore, options, resumedAt, warn);
+  const sink = openSink(libc, kind, vmcore, options, resumedAt, warn, () => removeStale(libc, partial));
   try {
     let checkpoint = performance.now() + CHECKPOINT;
+    let checkpoints = true;
     const settled = () => {
       const now = performance.now();
       anonymous.sample(now);
       if (makeManifest === undefined || now < checkpoint) return;
-      writeManifest(libc, partial, makeManifest(state, false));
+      try {
+        writeManifest(libc, partial, makeManifest(state, false));
+      } catch (error) {
+        // The dump itself may still get through.
+        if (checkpoints)
+          warn(`${(error as Error).message}: should this copy be cut off, --resume repeats more of it`);
+        checkpoints = false;
+      }
       const took = performance.now() - now;
       checkpoint = now + Math.max(CHECKPOINT, took * CHECKPOINT_SHARE);
     };
     job.start("copy", vmcore.size, resumedAt);
     try {
+      // At once, so that what cannot be written (its name is longer than the dump's) is known now.
+      if (resumedAt === 0 && makeManifest !== undefined)
+        writeManifest(libc, partial, makeManifest(state, false));
       await copyWindows(job, reader, sink, state, settled);
       sink.finish(vmcore.size);
+      if (sink instanceof FileSink) commitDump(libc, sink, makeManifest?.(state, true));
     } catch (error) {
-      const kept = () =>
-        keepIncomplete(libc, options.dest, kind, () => {
-          if (makeManifest !== undefined) writeManifest(libc, partial, makeManifest(state, false));
-        });
-      throw incompleteError(error, options, state.offset, vmcore.size, kept());
+      const { source, dest } = options;
+      const done = { done: state.offset, size: vmcore.size, partial: makeManifest?.(state, false) };
+      throw failed({ libc, error, source, dest, kind, ...done });
     } finally {
       job.end();
     }
-    if (sink instanceof FileSink) {
-      if (makeManifest !== undefined) writeManifest(libc, partial, makeManifest(state, true));
-      sink.commit();
-      if (makeManifest !== undefined) libc.rename(partial, manifestPath(options.dest));
-      else removeStaleManifests(libc, options.dest);
-      sink.syncDirectory();
-    }
   } finally {
-    sink.close();
+    closeQuietly(sink);
   }
 
   if (reader.counts.fallback > 0) {
@@ -144,45 +147,9 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   };
 }
 
-/** Says what a failed run leaves behind; the manifest of it is written if that can be done. */
-function keepIncomplete(libc: Libc, dest: string, kind: SinkKind, writePartial: () => void): string {
-  if (kind === "stream") return "";
-  if (kind === "block") return `; ${dest} holds an incomplete dump, marked by an empty first page`;
+/** What it wrote is synced by now, or an error is on its way that says more than one of close(2) would. */
+function closeQuietly(sink: Sink): void {
   try {
-    writePartial();
-  } catch {
-    // A full disk may have no room for it either; an older one may be there.
-    if (libc.status(manifestPath(incompletePath(dest))) === undefined) {
-      return `; what there is lies in ${incompletePath(dest)}, without a manifest`;
-    }
-  }
-  return `; what there is lies in ${incompletePath(dest)}: go on with it by --resume`;
-}
-
-function incompleteError(
-  error: unknown,
-  options: CopyOptions,
-  done: number,
-  size: number,
-  kept: string,
-): unknown {
-  const progress = `${formatSize(done)} of ${formatSize(size)} copied (${done} of ${size} bytes)`;
-  if (error instanceof Interrupted) {
-    error.message = `Stopped by ${error.signal}: ${progress}${kept}`;
-    return error;
-  }
-  if (error instanceof LibcError || error instanceof VmcopyError) {
-    const code = error instanceof VmcopyError ? error.code : error.code === "ENOSPC" ? "E_NO_SPACE" : "E_IO";
-    const exitCode = error instanceof VmcopyError ? error.exitCode : undefined;
-    const advice = code === "E_NO_SPACE" ? `; free at least ${formatSize(size - done)} there` : "";
-    return new VmcopyError(code, `${error.message}: ${progress}${advice}${kept}`, exitCode, { cause: error });
-  }
-  return new Error(`Cannot copy ${options.source}: ${progress}${kept}`, { cause: error });
-}
-
-/** A manifest of a dump that was replaced, or of this one while it was incomplete, would speak of other bytes. */
-function removeStaleManifests(libc: Libc, dest: string): void {
-  for (const path of [manifestPath(dest), manifestPath(incompletePath(dest))]) {
-    if (libc.status(path) !== undefined) libc.unlink(path);
-  }
+    sink.close();
+  } catch {}
 }

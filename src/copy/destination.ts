@@ -1,12 +1,15 @@
 /** Opens what a dump is written to: a file, a block device or a stream. */
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { VmcopyError } from "../errors.ts";
 import { BlockSink } from "../sink/block.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
 import type { Sink } from "../sink/sink.ts";
 import { StreamSink } from "../sink/stream.ts";
+import { formatSize } from "../units.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
+import { isSpaceError } from "./ending.ts";
 import { checkSpace, spaceNeed } from "./space.ts";
 
 export interface DestinationOptions {
@@ -33,6 +36,7 @@ export function sinkKind(libc: Libc, dest: string): SinkKind {
  * Opens the sink, once it is known that the dump fits.
  *
  * @param resumedAt bytes of an incomplete dump that are there and right
+ * @param beginAnew called before an incomplete dump that is there is given up
  * @throws VmcopyError E_NO_SPACE, E_EXISTS; LibcError
  */
 export function openSink(
@@ -42,6 +46,7 @@ export function openSink(
   options: DestinationOptions,
   resumedAt: number,
   warn: (line: string) => void,
+  beginAnew: () => void,
 ): Sink {
   if (kind === "stream") {
     return options.dest === "-" ? StreamSink.standardOutput(libc) : StreamSink.open(libc, options.dest);
@@ -52,8 +57,7 @@ export function openSink(
     sparse: options.sparse,
     direct: options.direct,
     force: options.force,
-    resumeAt:
-      options.resume && libc.status(incompletePath(options.dest)) !== undefined ? resumedAt : undefined,
+    resumeAt: resumes ? resumedAt : undefined,
   });
   try {
     const available = sink.available();
@@ -61,23 +65,45 @@ export function openSink(
       const warning = checkSpace(options.dest, spaceNeed(vmcore, resumedAt, options.sparse), available);
       if (warning !== undefined) warn(warning);
     }
-    if (!options.sparse) sink.reserve(vmcore.size);
-    if (sink.directRefused)
+    if (!resumes) beginAnew();
+    if (sink.begin().directRefused) {
       warn(`${options.dest} is on a file system without O_DIRECT: written through the page cache`);
+    }
+    if (!options.sparse) reserve(sink, options.dest, vmcore.size, resumedAt);
     return sink;
   } catch (error) {
+    // Nothing of the dump is in it yet, unless it was there before.
+    if (!sink.existed) libc.unlink(incompletePath(options.dest));
     sink.close();
-    // Nothing of the dump is in it yet, unless it is being resumed.
-    if (!resumes) libc.unlink(incompletePath(options.dest));
     throw error;
   }
 }
 
-/** @throws VmcopyError E_USAGE where source and dest are one file */
+/** @throws VmcopyError E_NO_SPACE where the file system has not so much, or a quota allows less; LibcError */
+function reserve(sink: FileSink, dest: string, size: number, resumedAt: number): void {
+  const available = sink.available();
+  try {
+    sink.reserve(size);
+  } catch (error) {
+    if (!(error instanceof LibcError) || !isSpaceError(error)) throw error;
+    const figures = `the dump needs ${formatSize(size - resumedAt)} more, ${formatSize(available)} (${available} bytes) are free`;
+    throw new VmcopyError(
+      "E_NO_SPACE",
+      `Cannot write ${dest}: ${figures}, and ${error.text} (${error.code}); write elsewhere, or leave zeros out (--sparse)`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/** @throws VmcopyError E_USAGE where source and dest, or what dest is written as, are one file */
 export function refuseSameFile(libc: Libc, vmcore: Vmcore, dest: string): void {
   if (dest === "-") return;
-  const there = libc.status(dest);
-  if (there !== undefined && there.identity === vmcore.file.status().identity) {
-    throw new VmcopyError("E_USAGE", `Cannot copy ${vmcore.path} to ${dest}: they are the same file`);
+  const { identity } = vmcore.file.status();
+  for (const path of [dest, incompletePath(dest)]) {
+    if (libc.status(path)?.identity !== identity) continue;
+    const what =
+      path === dest ? "they are the same file" : `it would be written as ${path}, the source itself`;
+    throw new VmcopyError("E_USAGE", `Cannot copy ${vmcore.path} to ${dest}: ${what}; name another file`);
   }
 }

@@ -4,15 +4,22 @@
  * Each chunk is digested first, which touches every byte of it: whatever cannot be read has become zeros by
  * then, so that digest and dump agree. Then write(2) takes the data straight from where the kernel mapped it.
  */
+import { EFAULT, LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
-import { Mapping } from "../../ffi/mapping.ts";
 import type { Job } from "../job.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
 import type { Sink } from "../sink/sink.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
+import type { Vmcore } from "../vmcore/vmcore.ts";
 import { CHUNK, type Window, type WindowReader } from "../vmcore/window.ts";
 import type { CopyState } from "./state.ts";
+import { ZeroChunk } from "./zero-chunk.ts";
 import { scanZeros } from "./zeros.ts";
+
+/** Bytes of a hole that are passed over at once: each step leaves some garbage, and a hole can have a million chunks. */
+const HOLE = 256 * CHUNK;
+/** A window is begun so often, where pages of it go bad between digest and write. */
+const MOST_ATTEMPTS = 4;
 
 /**
  * Copies from `state.offset` to the source's end.
@@ -33,14 +40,10 @@ export async function copyWindows(
   using zeros = new ZeroChunk(libc);
   while (state.offset < vmcore.size) {
     const { offset } = state;
-    const chunkEnd = Math.min(offset + CHUNK, vmcore.size);
-    if (holes.end(offset) >= chunkEnd) {
-      sink.zeros(chunkEnd - offset, offset);
-      state.zeroPages += Math.floor((chunkEnd - offset) / libc.pageSize);
-      state.add(zeros.digest(chunkEnd - offset), zeros.bytes(chunkEnd - offset));
-    } else {
-      copyWindow(libc, reader.window(offset), sink, state);
-    }
+    const holeEnd = wholeChunks(holes, vmcore, offset);
+    if (holeEnd > offset)
+      copyHole(libc, Math.min(holeEnd, offset + (sink.holes ? HOLE : CHUNK)), zeros, sink, state);
+    else copyWindow(libc, reader.window(offset), sink, state);
     sink.settle(state.offset);
     settled();
     job.update(state.offset);
@@ -48,51 +51,69 @@ export async function copyWindows(
   }
 }
 
+/** Where the last whole chunk ends of the hole that `offset` lies in; `offset` where there is none. */
+function wholeChunks(holes: SourceHoles, vmcore: Vmcore, offset: number): number {
+  const end = holes.end(offset);
+  if (end < vmcore.size) return Math.max(offset, Math.floor(end / CHUNK) * CHUNK);
+  // A file that was cut while it is copied looks like one with a last hole: its end must be read, and found missing.
+  return vmcore.file.size() < vmcore.size ? offset : vmcore.size;
+}
+
+function copyHole(libc: Libc, end: number, zeros: ZeroChunk, sink: Sink, state: CopyState): void {
+  const { offset } = state;
+  sink.zeros(end - offset, offset);
+  state.zeroPages += Math.floor((end - offset) / libc.pageSize);
+  while (state.offset < end) {
+    const length = Math.min(CHUNK, end - state.offset);
+    state.add(zeros.digest(length), zeros.bytes(length));
+  }
+}
+
 function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): void {
   try {
     const bytes = window.bytes();
-    const digests: bigint[] = [];
-    for (let at = 0; at < window.length; at += CHUNK) digests.push(xxh3(bytes.subarray(at, at + CHUNK)));
-    const scan = scanZeros(libc, window);
-    if (sink.holes) {
-      for (const { start, end, zero } of scan.runs) {
-        if (zero) sink.zeros(end - start, window.offset + start);
-        else sink.data(window.address + start, end - start, window.offset + start);
+    for (let attempt = 1; ; attempt++) {
+      const digests: bigint[] = [];
+      for (let at = 0; at < window.length; at += CHUNK) digests.push(xxh3(bytes.subarray(at, at + CHUNK)));
+      const unreadable = window.unreadable().length;
+      const scan = scanZeros(libc, window);
+      const last = attempt === MOST_ATTEMPTS || !sink.rewritable;
+      // Where a part was written before, its zeros must be written too.
+      const written = writeWindow(sink, window, scan.runs, attempt > 1, last);
+      if (!written || (!last && window.unreadable().length > unreadable)) continue;
+      // Only now: a write that fails leaves the state at the window's start.
+      state.zeroPages += scan.zeroPages;
+      for (const extent of window.unreadable()) state.addUnreadable(extent);
+      for (const [index, digest] of digests.entries()) {
+        state.add(digest, bytes.subarray(index * CHUNK, (index + 1) * CHUNK));
       }
-    } else {
-      sink.data(window.address, window.length, window.offset);
-    }
-    // Only now: a write that fails leaves the state at the window's start.
-    state.zeroPages += scan.zeroPages;
-    state.unreadable.push(...window.unreadable());
-    for (const [index, digest] of digests.entries()) {
-      state.add(digest, bytes.subarray(index * CHUNK, (index + 1) * CHUNK));
+      return;
     }
   } finally {
     window.release();
   }
 }
 
-/** A chunk of zeros and its digest. Never written to, it takes no memory: the kernel maps its zero page. */
-class ZeroChunk implements Disposable {
-  readonly #memory: Mapping;
-  #whole: bigint | undefined;
-
-  constructor(libc: Libc) {
-    this.#memory = Mapping.buffer(libc, CHUNK);
-  }
-
-  bytes(length: number): Uint8Array {
-    return this.#memory.bytes(0, length);
-  }
-
-  digest(length: number): bigint {
-    if (length < CHUNK) return xxh3(this.bytes(length));
-    this.#whole ??= xxh3(this.bytes(CHUNK));
-    return this.#whole;
-  }
-
-  [Symbol.dispose](): void {
-    this.#memory.unmap();
+/** @returns false where the kernel met a page that cannot be read any more; the next look at it makes it zeros */
+function writeWindow(
+  sink: Sink,
+  window: Window,
+  runs: readonly { start: number; end: number; zero: boolean }[],
+  whole: boolean,
+  last: boolean,
+): boolean {
+  try {
+    if (!sink.holes || whole) {
+      sink.data(window.address, window.length, window.offset);
+      return true;
+    }
+    for (const { start, end, zero } of runs) {
+      if (zero) sink.zeros(end - start, window.offset + start);
+      else sink.data(window.address + start, end - start, window.offset + start);
+    }
+    return true;
+  } catch (error) {
+    if (last || !(error instanceof LibcError) || error.errno !== EFAULT) throw error;
+    return false;
   }
 }

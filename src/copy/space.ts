@@ -23,11 +23,19 @@ export function spaceNeed(vmcore: Vmcore, offset: number, sparse: boolean): Spac
   if (!sparse) return { least: all, likely: all, basis: "its size" };
   if (vmcore.backing !== "procfs") {
     const { allocated } = vmcore.file.status();
-    if (allocated < all) return { least: 0, likely: allocated, basis: "what its source takes" };
+    if (allocated < all) {
+      // Its holes will be holes; what is not may hold zero pages too.
+      const likely = Math.min(all, (allocated * all) / vmcore.size);
+      return {
+        least: Math.min(likely, least(dataShare(vmcore, offset), all)),
+        likely,
+        basis: "what its source takes",
+      };
+    }
   }
   const share = dataShare(vmcore, offset);
   return {
-    least: Math.max(0, share.value - share.margin) * all,
+    least: least(share, all),
     likely: share.value * all,
     basis: `an estimate from ${SAMPLES} pages, zero pages left out`,
   };
@@ -50,16 +58,31 @@ export function checkSpace(dest: string, need: SpaceNeed, available: number): st
   return available < need.likely ? `${dest} may not fit: ${figures}` : undefined;
 }
 
-/** Share of pages that are not all zeros, from evenly spread ones; three standard errors as the margin. */
-function dataShare(vmcore: Vmcore, from: number): { value: number; margin: number } {
+interface Share {
+  readonly value: number;
+  readonly margin: number;
+}
+
+function least({ value, margin }: Share, all: number): number {
+  return Math.max(0, value - margin) * all;
+}
+
+/**
+ * Share of pages that are not all zeros; three standard errors as the margin. One page is looked at in each of
+ * {@link SAMPLES} equal stretches, at a place in it that varies: memory has patterns (huge pages, slabs) that a
+ * fixed step could fall in with.
+ */
+function dataShare(vmcore: Vmcore, from: number): Share {
   const { libc } = vmcore.file;
   const { pageSize } = libc;
   const pages = Math.max(1, Math.floor((vmcore.size - from) / pageSize));
-  const step = Math.max(1, Math.floor(pages / SAMPLES));
+  const step = Math.max(1, pages / SAMPLES);
   using page = Mapping.buffer(libc, pageSize);
   let seen = 0;
   let data = 0;
-  for (let index = 0; index < pages; index += step) {
+  for (let stretch = 0; stretch * step < pages; stretch++) {
+    // The golden ratio's multiples spread evenly and have no period.
+    const index = Math.min(pages - 1, Math.floor((stretch + ((stretch * 0.6180339887) % 1)) * step));
     seen++;
     try {
       vmcore.file.pread(page.address, pageSize, from + index * pageSize);

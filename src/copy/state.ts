@@ -17,6 +17,16 @@ export class CopyState {
     this.sha256 = wantsSha256 ? createHash("sha256") : undefined;
   }
 
+  /** Records bytes that cannot be read; ones that follow the last are joined to it, page by page. */
+  addUnreadable({ offset, length }: Extent): void {
+    const last = this.unreadable[this.unreadable.length - 1];
+    if (last !== undefined && last.offset + last.length === offset) {
+      this.unreadable[this.unreadable.length - 1] = { offset: last.offset, length: last.length + length };
+    } else {
+      this.unreadable.push({ offset, length });
+    }
+  }
+
   /** Records a chunk that was copied. @param bytes the chunk's data */
   add(digest: bigint, bytes: Uint8Array): void {
     this.digests.push(digest);

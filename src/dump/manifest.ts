@@ -71,6 +71,12 @@ export function manifestPath(dump: string): string {
 
 const SEAL = /,\n {2}"manifestXxh3": "([0-9a-f]{16})"\n\}\n$/;
 
+const NO_DIGESTS = '"digests": []';
+
+function sealOf(digest: bigint): string {
+  return `,\n  "manifestXxh3": "${hexDigest(digest)}"\n}\n`;
+}
+
 /** The manifest as the bytes of its file. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const { complete, tool, source, dump, chunkSize, digests, sha256, unreadable } = manifest;
@@ -82,18 +88,24 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
       tool,
       source,
       dump,
-      chunks: { algorithm: "xxh3-64", size: chunkSize, digests: digests.toLines() },
+      chunks: { algorithm: "xxh3-64", size: chunkSize, digests: [] },
       sha256,
       unreadable,
     },
     null,
     2,
   );
-  const body = new TextEncoder().encode(text.slice(0, text.lastIndexOf("\n}")));
-  const seal = new TextEncoder().encode(`,\n  "manifestXxh3": "${hexDigest(xxh3(body))}"\n}\n`);
-  const bytes = new Uint8Array(body.length + seal.length);
-  bytes.set(body);
-  bytes.set(seal, body.length);
+  // The digests are put in as bytes. In no string can the empty list's text stand: its quotes would be escaped.
+  const place = text.indexOf(NO_DIGESTS) + NO_DIGESTS.length - 2;
+  const encoder = new TextEncoder();
+  const head = encoder.encode(text.slice(0, place));
+  const tail = encoder.encode(text.slice(place + 2, text.lastIndexOf("\n}")));
+  const sealLength = sealOf(0n).length;
+  const bytes = digests.toJson("    ", head.length, tail.length + sealLength);
+  const length = bytes.length - sealLength;
+  bytes.set(head);
+  bytes.set(tail, length - tail.length);
+  bytes.set(encoder.encode(sealOf(xxh3(bytes.subarray(0, length)))), length);
   return bytes;
 }
 
@@ -143,7 +155,9 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   if (root.complete === true ? digests.length !== expected : digests.length > expected) {
     refuse(`it has ${digests.length} digests for ${expected} chunks`);
   }
-  if (!Array.isArray(source.segments) || !Array.isArray(root.unreadable)) return refuse("a list is missing");
+  const segments = listOf(source.segments, isSegment) ?? refuse("its list of segments cannot be read");
+  const unreadable =
+    listOf(root.unreadable, isRange) ?? refuse("its list of unreadable ranges cannot be read");
   return {
     complete: root.complete === true,
     tool: { name: String(tool.name), version: String(tool.version) },
@@ -153,7 +167,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
       kernelRelease: typeof source.kernelRelease === "string" ? source.kernelRelease : null,
       crashTime: typeof source.crashTime === "number" ? source.crashTime : null,
       identity: String(source.identity),
-      segments: source.segments as ManifestSegment[],
+      segments,
     },
     dump: {
       format: String(dump.format),
@@ -164,8 +178,32 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     chunkSize,
     digests,
     sha256: typeof root.sha256 === "string" ? root.sha256 : null,
-    unreadable: root.unreadable as UnreadableRange[],
+    unreadable,
   };
+}
+
+function listOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): Item[] | undefined {
+  return Array.isArray(value) && value.every(isItem) ? value : undefined;
+}
+
+function isSegment(value: unknown): value is ManifestSegment {
+  const { offset, fileSize, physicalAddress, virtualAddress } = fieldsOf(value);
+  const isHex = (text: unknown) => typeof text === "string" && /^0x[0-9a-f]{1,16}$/.test(text);
+  return (
+    wholeNumber(offset) !== undefined &&
+    wholeNumber(fileSize) !== undefined &&
+    (physicalAddress === null || isHex(physicalAddress)) &&
+    isHex(virtualAddress)
+  );
+}
+
+function isRange(value: unknown): value is UnreadableRange {
+  const { offset, length, physicalAddress } = fieldsOf(value);
+  return (
+    wholeNumber(offset) !== undefined &&
+    wholeNumber(length) !== undefined &&
+    (physicalAddress === null || wholeNumber(physicalAddress) !== undefined)
+  );
 }
 
 function fieldsOf(value: unknown): Record<string, unknown> {

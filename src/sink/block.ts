@@ -6,6 +6,7 @@
  * no ELF header.
  */
 import { O_EXCL, O_RDWR } from "../../ffi/constants.ts";
+import { LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
@@ -18,6 +19,7 @@ import { Writeback } from "./writeback.ts";
 export class BlockSink implements Sink {
   /** What the device held before would show through a hole. */
   readonly holes = false;
+  readonly rewritable = true;
   bytesWritten = 0;
   readonly #file: File;
   readonly #direct: DirectWriter | undefined;
@@ -33,7 +35,7 @@ export class BlockSink implements Sink {
     const { libc } = file;
     this.#file = file;
     const directFile = direct ? openDirect(libc, path) : undefined;
-    this.#direct = directFile && new DirectWriter(directFile);
+    this.#direct = directFile && new DirectWriter(directFile, file);
     this.#zeros = Mapping.buffer(libc, ZERO_BUFFER);
     this.#firstPage = Mapping.buffer(libc, libc.pageSize);
     this.#writeback = new Writeback(file, 0);
@@ -48,8 +50,7 @@ export class BlockSink implements Sink {
    * @throws VmcopyError E_NO_SPACE where the device is smaller; LibcError EBUSY where it is in use
    */
   static open(libc: Libc, path: string, size: number, direct: boolean): BlockSink {
-    // O_EXCL without O_CREAT: refused (EBUSY) while the device is mounted or part of an array.
-    const file = File.open(libc, path, O_RDWR | O_EXCL);
+    const file = openExclusive(libc, path);
     try {
       const capacity = file.size();
       if (capacity < size) {
@@ -103,5 +104,17 @@ export class BlockSink implements Sink {
   #write(address: number, length: number, offset: number): void {
     if (this.#direct === undefined) this.#file.pwrite(address, length, offset);
     else this.#direct.write(address, length, offset);
+  }
+}
+
+function openExclusive(libc: Libc, path: string): File {
+  try {
+    // O_EXCL without O_CREAT: refused (EBUSY) while the device is mounted or part of an array.
+    return File.open(libc, path, O_RDWR | O_EXCL);
+  } catch (error) {
+    if (!(error instanceof LibcError)) throw error;
+    const advice =
+      error.code === "EBUSY" ? "; it is mounted or part of an array: unmount or stop it first" : "";
+    throw new VmcopyError("E_IO", `${error.message}${advice}`, undefined, { cause: error });
   }
 }

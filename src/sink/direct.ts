@@ -25,27 +25,45 @@ export function openDirect(libc: Libc, path: string): File | undefined {
 
 export class DirectWriter implements Disposable {
   readonly #bounce: Mapping;
+  /** A file system may have O_DIRECT and still refuse the write, for blocks larger than a page. */
+  #refused = false;
 
-  constructor(readonly file: File) {
+  /** @param plain the same file, opened without O_DIRECT */
+  constructor(
+    readonly file: File,
+    readonly plain: File,
+  ) {
     this.#bounce = Mapping.buffer(file.libc, BOUNCE);
   }
 
   /**
-   * Writes memory at a page-aligned offset. A length that is no multiple of the page size (the end of a file)
-   * is filled up with zeros: truncate the file to its size afterwards.
+   * Writes memory at a page-aligned offset. The end of a file that is no whole number of pages goes through the
+   * page cache: rounded up, it might not fit its device.
    *
    * @throws LibcError
    */
   write(address: number, length: number, offset: number): void {
     const { libc } = this.file;
-    for (let done = 0; done < length; ) {
-      const piece = Math.min(BOUNCE, length - done);
+    const whole = length - (length % libc.pageSize);
+    for (let done = 0; done < whole; done += BOUNCE) {
+      const piece = Math.min(BOUNCE, whole - done);
       libc.backend.calls.memcpy(this.#bounce.address, address + done, piece);
-      const rounded = Math.ceil(piece / libc.pageSize) * libc.pageSize;
-      if (rounded > piece) this.#bounce.bytes(piece, rounded - piece).fill(0);
-      this.file.pwrite(this.#bounce.address, rounded, offset + done);
-      done += piece;
+      this.#writePiece(piece, offset + done);
     }
+    if (length > whole) this.plain.pwrite(address + whole, length - whole, offset + whole);
+  }
+
+  #writePiece(length: number, offset: number): void {
+    if (!this.#refused) {
+      try {
+        this.file.pwrite(this.#bounce.address, length, offset);
+        return;
+      } catch (error) {
+        if (!(error instanceof LibcError) || error.errno !== EINVAL) throw error;
+        this.#refused = true;
+      }
+    }
+    this.plain.pwrite(this.#bounce.address, length, offset);
   }
 
   [Symbol.dispose](): void {

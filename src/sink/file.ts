@@ -1,7 +1,8 @@
 /**
  * A dump in a file system: written as `<dest>.incomplete`, synced, renamed, its directory synced.
  *
- * A run that fails leaves what it has under that name. Dumps are readable by their owner alone.
+ * A run that fails leaves what it has under that name. Dumps are readable by their owner alone. Opening changes
+ * nothing that is there: what an incomplete dump holds is given up only when {@link FileSink.begin} is called.
  */
 import { dirname } from "node:path";
 import { LOCK_EX, LOCK_NB, O_CREAT, O_EXCL, O_RDWR, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
@@ -34,61 +35,72 @@ export function incompletePath(dest: string): string {
 
 export class FileSink implements Sink {
   readonly holes: boolean;
-  /** why `direct` was asked for and is not done */
-  readonly directRefused: boolean;
+  readonly rewritable = true;
   bytesWritten = 0;
-  readonly #file: File;
-  readonly #direct: DirectWriter | undefined;
+  #file: File;
+  #direct: DirectWriter | undefined;
+  #writeback: Writeback | undefined;
   readonly #zeros: Mapping;
-  readonly #writeback: Writeback;
 
   private constructor(
     readonly path: string,
     file: File,
-    options: FileSinkOptions,
+    /** the incomplete dump was there before */
+    readonly existed: boolean,
+    readonly options: FileSinkOptions,
   ) {
-    const { libc } = file;
     this.#file = file;
     this.holes = options.sparse;
-    const direct = options.direct ? openDirect(libc, file.path) : undefined;
-    this.directRefused = options.direct && direct === undefined;
-    this.#direct = direct && new DirectWriter(direct);
-    this.#zeros = Mapping.buffer(libc, ZERO_BUFFER);
-    this.#writeback = new Writeback(file, options.resumeAt ?? 0);
+    this.#zeros = Mapping.buffer(file.libc, ZERO_BUFFER);
   }
 
   /**
    * Opens `<dest>.incomplete`, for one writer at a time.
    *
-   * @throws VmcopyError E_EXISTS where a dump or an incomplete one is there and was not to be replaced
+   * @throws VmcopyError E_EXISTS where a dump or an incomplete one is there and was not to be replaced, E_IO
+   *   where it cannot be made
    */
   static open(libc: Libc, dest: string, options: FileSinkOptions): FileSink {
     checkDestination(libc, dest, options.force);
     const path = incompletePath(dest);
-    const resumes = options.resumeAt !== undefined;
-    if (!resumes && !options.force && libc.status(path) !== undefined) {
+    const existed = libc.status(path) !== undefined;
+    if (existed && options.resumeAt === undefined && !options.force) {
       throw new VmcopyError(
         "E_EXISTS",
         `Cannot write ${dest}: ${path} is there, from a copy that did not end; go on with it by --resume, or replace it by --force`,
       );
     }
-    // Truncated only once it is locked: another writer's file stays as it is.
-    const file = File.open(libc, path, O_RDWR | (resumes ? 0 : O_CREAT | (options.force ? 0 : O_EXCL)), MODE);
+    const file = openFor(libc, dest, existed ? O_RDWR : O_RDWR | O_CREAT | O_EXCL);
     try {
-      if (libc.backend.calls.flock(file.fd, LOCK_EX | LOCK_NB) === -1) {
-        throw new VmcopyError("E_EXISTS", `Cannot write ${path}: another vmcopy is writing it`);
-      }
-      file.truncate(options.resumeAt ?? 0);
-      return new FileSink(dest, file, options);
+      lock(file);
+      return new FileSink(dest, file, existed, options);
     } catch (error) {
       file.close();
       throw error;
     }
   }
 
-  /** Bytes that the file system has left for this user. */
+  /** Bytes that the file system will have for this user once {@link FileSink.begin} was called. */
   available(): number {
-    return this.#file.fileSystem().available;
+    const givenUp = this.#file.status().allocated - (this.options.resumeAt ?? 0);
+    return this.#file.fileSystem().available + Math.max(0, givenUp);
+  }
+
+  /**
+   * Gives up what is not to be kept of an incomplete dump, and makes ready for writing.
+   *
+   * @returns whether O_DIRECT was asked for and the file system has none
+   * @throws LibcError; VmcopyError E_EXISTS
+   */
+  begin(): { directRefused: boolean } {
+    const { resumeAt, direct } = this.options;
+    if (this.existed && resumeAt === undefined) this.#replace();
+    const { libc, path } = this.#file;
+    this.#file.truncate(resumeAt ?? 0);
+    this.#writeback = new Writeback(this.#file, resumeAt ?? 0);
+    const directFile = direct ? openDirect(libc, path) : undefined;
+    this.#direct = directFile && new DirectWriter(directFile, this.#file);
+    return { directRefused: direct && directFile === undefined };
   }
 
   /** Reserves the file's whole space, where the file system can. @throws LibcError ENOSPC */
@@ -117,18 +129,19 @@ export class FileSink implements Sink {
   }
 
   settle(offset: number): void {
-    if (this.#direct === undefined) this.#writeback.settle(offset);
+    if (this.#direct === undefined) this.#writeback?.settle(offset);
   }
 
   /** Syncs the data. The name stays `<dest>.incomplete` until {@link FileSink.commit}. */
   finish(size: number): void {
     this.#file.truncate(size);
     this.#file.sync();
-    this.#writeback.dropAll();
+    this.#writeback?.dropAll();
   }
 
-  /** Gives the dump its name. @throws LibcError */
+  /** Gives the dump its name. @throws VmcopyError E_EXISTS where something has that name by now; LibcError */
   commit(): void {
+    checkDestination(this.#file.libc, this.path, this.options.force);
     this.#file.libc.rename(this.#file.path, this.path);
   }
 
@@ -143,9 +156,21 @@ export class FileSink implements Sink {
     this.#direct?.file.close();
     this.#file.close();
   }
+
+  /** A new file for the incomplete dump that was there: its mode and links may be anything. */
+  #replace(): void {
+    const old = this.#file;
+    old.libc.unlink(old.path);
+    this.#file = openFor(old.libc, this.path, O_RDWR | O_CREAT | O_EXCL);
+    // The old one is locked until the new one is.
+    lock(this.#file);
+    old.close();
+  }
 }
 
-function checkDestination(libc: Libc, dest: string, force: boolean): void {
+/** Refuses a name that a dump cannot get. @throws VmcopyError E_USAGE, E_EXISTS */
+export function checkDestination(libc: Libc, dest: string, force: boolean): void {
+  if (dest === "") throw new VmcopyError("E_USAGE", "Cannot write the dump: its name is empty");
   const status = libc.status(dest);
   if (status === undefined) return;
   if ((status.mode & S_IFMT) === S_IFDIR) {
@@ -153,5 +178,32 @@ function checkDestination(libc: Libc, dest: string, force: boolean): void {
   }
   if (!force) {
     throw new VmcopyError("E_EXISTS", `Cannot write ${dest}: it is there already; replace it by --force`);
+  }
+}
+
+/** What to do where a file cannot be made, by errno. */
+const ADVICE: Record<string, (directory: string) => string> = {
+  ENOENT: (directory) => `; there is no directory ${directory}: make it, or mount what it lies on`,
+  EROFS: (directory) => `; mount ${directory} writable (mount -o remount,rw)`,
+  EACCES: (directory) => `; vmcopy may not write in ${directory}: run it as root`,
+};
+
+function openFor(libc: Libc, dest: string, flags: number): File {
+  try {
+    return File.open(libc, incompletePath(dest), flags, MODE);
+  } catch (error) {
+    if (!(error instanceof LibcError)) throw error;
+    const advice = ADVICE[error.code]?.(dirname(dest)) ?? "";
+    const code = ["ENOSPC", "EDQUOT"].includes(error.code) ? "E_NO_SPACE" : "E_IO";
+    throw new VmcopyError(code, `${error.message}${advice}`, undefined, { cause: error });
+  }
+}
+
+function lock(file: File): void {
+  const { libc, fd, path } = file;
+  const locked = libc.backend.calls.flock(fd, LOCK_EX | LOCK_NB) === 0;
+  // The other writer may have renamed or replaced the file between open and lock: then it is not ours to cut.
+  if (!locked || libc.status(path)?.identity !== file.status().identity) {
+    throw new VmcopyError("E_EXISTS", `Cannot write ${path}: another vmcopy is writing it; let it end first`);
   }
 }

@@ -1,10 +1,12 @@
-/** Where a dump's bytes go. A sink is written from front to back; each byte once. */
+/** Where a dump's bytes go. A sink is written from front to back. */
 
 export interface Sink {
   /** the path as the user gave it; "-" for standard output */
   readonly path: string;
   /** Whether zeros cost nothing: they become holes. */
   readonly holes: boolean;
+  /** Whether a stretch may be written once more. */
+  readonly rewritable: boolean;
   /** bytes that were really written so far, holes left out */
   readonly bytesWritten: number;
   /** Writes `length` bytes of memory at `offset`. @throws LibcError, VmcopyError */

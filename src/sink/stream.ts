@@ -9,6 +9,7 @@ import { type Sink, ZERO_BUFFER } from "./sink.ts";
 
 export class StreamSink implements Sink {
   readonly holes = false;
+  readonly rewritable = false;
   bytesWritten = 0;
   readonly #file: File;
   readonly #zeros: Mapping;

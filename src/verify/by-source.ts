@@ -5,7 +5,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { Job } from "../job.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
-import { CHUNK, type WindowReader } from "../vmcore/window.ts";
+import { CHUNK, joinExtents, type WindowReader } from "../vmcore/window.ts";
 import { Findings } from "./findings.ts";
 
 /**
@@ -45,10 +45,8 @@ export async function verifyBySource(
             const length = Math.min(CHUNK, window.length - at);
             compare(libc, dump, buffer, window.address + at, offset + at, length, findings);
           }
-          for (const bad of window.unreadable()) {
-            findings.problems.push(
-              `${bad.length} bytes at offset ${bad.offset} of ${vmcore.path} cannot be read`,
-            );
+          for (const bad of joinExtents(window.unreadable())) {
+            findings.problem(`${bad.length} bytes at offset ${bad.offset} of ${vmcore.path} cannot be read`);
           }
           offset += window.length;
         } finally {
@@ -81,7 +79,7 @@ function compare(
     if (count < length) buffer.bytes(count, length - count).fill(0);
   } catch (error) {
     if (!isMediumError(error)) throw error;
-    findings.problems.push(
+    findings.problem(
       `${length} bytes at offset ${offset} cannot be read back: ${error.text} (${error.code})`,
     );
     findings.mismatch(offset, length);

@@ -13,6 +13,8 @@ export interface Mismatch {
 
 /** Mismatches that are kept: a dump of another crash differs in every page. */
 const MOST_KEPT = 1000;
+/** Problems that are kept. */
+const MOST_PROBLEMS = 1000;
 
 export class Findings {
   readonly mismatches: Mismatch[] = [];
@@ -22,6 +24,7 @@ export class Findings {
   /** bytes in them */
   bytes = 0;
   #end = -1;
+  #problemCount = 0;
 
   constructor(readonly physical: PhysicalMap) {}
 
@@ -29,8 +32,11 @@ export class Findings {
   mismatch(offset: number, length: number): void {
     this.bytes += length;
     const last = this.mismatches[this.mismatches.length - 1];
-    if (offset === this.#end && this.count <= MOST_KEPT && last !== undefined) {
-      this.mismatches[this.mismatches.length - 1] = { ...last, length: last.length + length };
+    if (offset === this.#end && last !== undefined) {
+      // Of those that are not kept, the last is not the one to be longer.
+      if (this.count <= MOST_KEPT) {
+        this.mismatches[this.mismatches.length - 1] = { ...last, length: last.length + length };
+      }
     } else {
       this.count++;
       if (this.mismatches.length < MOST_KEPT) {
@@ -40,12 +46,18 @@ export class Findings {
     this.#end = offset + length;
   }
 
+  /** One line about something else that is wrong; a bad disk can give a million of them. */
+  problem(line: string): void {
+    if (++this.#problemCount <= MOST_PROBLEMS) this.problems.push(line);
+    else this.problems[MOST_PROBLEMS] = `and ${this.#problemCount - MOST_PROBLEMS} more`;
+  }
+
   /** The dump has not the size it should have. @param what whose size it should have */
   sizes(dumpSize: number, rightSize: number, what: string): void {
     if (dumpSize === rightSize) return;
     const start = Math.min(dumpSize, rightSize);
     const length = Math.abs(dumpSize - rightSize);
-    this.problems.push(
+    this.problem(
       dumpSize < rightSize
         ? `its end is missing: ${length} bytes from offset ${start} (it has ${dumpSize} bytes, ${what} ${rightSize})`
         : `it has ${length} bytes too many from offset ${start} (it has ${dumpSize} bytes, ${what} ${rightSize})`,

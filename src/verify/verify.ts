@@ -1,5 +1,6 @@
 /** `vmcopy verify`: whether a dump is what it should be, by its manifest or by its source. */
 import { S_IFBLK, S_IFMT } from "../../ffi/constants.ts";
+import { LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
@@ -8,6 +9,7 @@ import { readManifest } from "../dump/manifest-file.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { availableMemory } from "../memory-usage.ts";
+import { incompletePath } from "../sink/file.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { CHUNK, type Method, WindowReader } from "../vmcore/window.ts";
@@ -42,7 +44,7 @@ export interface VerifyReport {
 /** @throws VmcopyError where it cannot be told; LibcError; Interrupted */
 export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): Promise<VerifyReport> {
   const started = performance.now();
-  using dump = File.open(libc, options.dump);
+  using dump = openDump(libc, options.dump);
   const size = dump.size();
   const isDevice = (dump.status().mode & S_IFMT) === S_IFBLK;
   const manifest = options.source === undefined ? manifestPath(options.dump) : null;
@@ -62,6 +64,20 @@ export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): 
     mismatchedBytes: findings.bytes,
     problems: findings.problems,
   };
+}
+
+function openDump(libc: Libc, path: string): File {
+  try {
+    return File.open(libc, path);
+  } catch (error) {
+    if (!(error instanceof LibcError)) throw error;
+    const incomplete = incompletePath(path);
+    const isIncomplete = error.code === "ENOENT" && libc.status(incomplete) !== undefined;
+    const advice = isIncomplete
+      ? `; ${incomplete} is there: its copy did not end, go on with it by copy --resume`
+      : "";
+    throw new VmcopyError("E_IO", `${error.message}${advice}`, undefined, { cause: error });
+  }
 }
 
 function requireManifest(libc: Libc, dump: string) {
