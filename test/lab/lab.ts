@@ -1,7 +1,7 @@
 // The lab's one entry: boots a kernel, crashes it, runs a script in its capture kernel, brings the results back.
 // What is surprising about the recipe stands beside the lines it shaped.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cacheRoot, createRun, removeRun } from "./cache.ts";
 import { diskOf, emptyDisk, readDisk } from "./disks.ts";
@@ -149,8 +149,12 @@ const captureCommandLine =
   `${common} irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off numa=off acpi_no_memhotplug ` +
   "transparent_hugepage=never novmcoredd hest_disable rootfstype=ramfs rdinit=/init";
 
+/** Keeps what a person needs to find out why, of the last five failures. */
 function keepFailure(run: GuestRun, reason: string): Error {
-  const directory = join(cacheRoot, "failed", new Date().toISOString().replaceAll(":", "-"));
+  const parent = join(cacheRoot, "failed");
+  const older = existsSync(parent) ? readdirSync(parent).sort().slice(0, -4) : [];
+  for (const name of older) rmSync(join(parent, name), { recursive: true, force: true });
+  const directory = join(parent, new Date().toISOString().replaceAll(":", "-"));
   saveRun({ ...run, failure: reason }, directory);
   return new Error(`Cannot capture a crash: ${reason} (console log and milestones: ${directory})`);
 }
