@@ -68,9 +68,11 @@ export class WindowReader implements Disposable {
       if (end >= chunkEnd) {
         const mapping = this.#map(offset, end - offset);
         if (mapping !== undefined) return this.#mapped(mapping, offset);
+        // What cannot be mapped as a window is read, not tried again in pieces.
+        return this.#assembled(offset, chunkEnd - offset, "read");
       }
     }
-    return this.#assembled(offset, chunkEnd - offset);
+    return this.#assembled(offset, chunkEnd - offset, this.method);
   }
 
   [Symbol.dispose](): void {
@@ -106,14 +108,14 @@ export class WindowReader implements Disposable {
     };
   }
 
-  #assembled(offset: number, length: number): Window {
+  #assembled(offset: number, length: number, method: Method): Window {
     const { libc } = this.vmcore.file;
     const unreadable: Extent[] = [];
     for (let at = 0; at < length; ) {
       const range = rangeAt(this.vmcore.ranges, offset + at);
       let piece = Math.min(range.offset + range.length - (offset + at), length - at);
       const to = this.#buffer.address + at;
-      if (this.method === "mmap" && range.mappable) {
+      if (method === "mmap" && range.mappable) {
         piece = Math.min(piece, this.mapSize);
         const mapping = this.#map(offset + at, piece);
         if (mapping === undefined) {

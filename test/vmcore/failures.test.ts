@@ -2,7 +2,7 @@
 import { describe, expect, it } from "bun:test";
 import { truncateSync } from "node:fs";
 import { FaultGuard } from "../../ffi/guard.ts";
-import { CHUNK, joinExtents, WindowReader } from "../../src/vmcore/window.ts";
+import { joinExtents, WindowReader } from "../../src/vmcore/window.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";
 import {
   chain,
@@ -10,6 +10,7 @@ import {
   interruptEvery,
   type Rule,
   type Rules,
+  record,
   shortWrites,
 } from "../support/inject.ts";
 import { openBytes, readWindows } from "../support/open.ts";
@@ -18,6 +19,8 @@ import { buildVmcore, PAGE } from "../support/vmcores.ts";
 
 const path = temporaryFolder();
 const MIB = 1 << 20;
+/** A multiple of what is read at once. */
+const CHUNK = 4 * MIB;
 const built = buildVmcore({
   loads: [
     { offset: 0, length: 10 * MIB },
@@ -65,6 +68,17 @@ describe("mmap that fails", () => {
       }
     },
   );
+
+  it.each([PAGE * 16, MIB, CHUNK, 16 * MIB])("no place is tried twice, in windows of %d", (mapSize) => {
+    for (const nth of [1, 2, 3]) {
+      const calls: (readonly number[])[] = [];
+      using vmcore = open({ mmap: chain(record(calls), failFileMapping(nth, "EAGAIN")) });
+      const { counts } = readWindows(vmcore, "mmap", mapSize);
+      const offsets = calls.filter((args) => args[4] !== -1).map((args) => args[5]);
+      expect(new Set(offsets).size).toBe(offsets.length);
+      expect(counts).toEqual({ mapped: offsets.length - 1, fallback: 1 });
+    }
+  });
 
   it.each([PAGE * 16, MIB, CHUNK, 16 * MIB])("for every window of %d: all is read", (mapSize) => {
     using vmcore = open({ mmap: failFileMapping("all", "ENODEV") });

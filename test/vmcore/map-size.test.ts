@@ -5,12 +5,13 @@ import type { Libc } from "../../ffi/libc.ts";
 import { encodeElfHeaders, PT_LOAD } from "../../src/sample/elf.ts";
 import { defaultMethod, measuredMapSize } from "../../src/vmcore/map-size.ts";
 import { Vmcore } from "../../src/vmcore/vmcore.ts";
-import { CHUNK } from "../../src/vmcore/window.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";
 import { record } from "../support/inject.ts";
 
 const path = temporaryFolder();
 const MIB = 1 << 20;
+/** The smallest window that is measured. */
+const CHUNK = 4 * MIB;
 const GIB = 1 << 30;
 
 /** A sparse vmcore with these PT_LOADs: [offset, length]. */

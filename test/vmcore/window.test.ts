@@ -1,7 +1,9 @@
 /** Windows: whatever the layout, method and size, they show the file's bytes, and never straddle two objects. */
 import { afterAll, describe, expect, it } from "bun:test";
 import { FaultGuard } from "../../ffi/guard.ts";
-import { CHUNK, type Method, WindowReader } from "../../src/vmcore/window.ts";
+import { rangeAt } from "../../src/vmcore/layout.ts";
+import type { Vmcore } from "../../src/vmcore/vmcore.ts";
+import { type Method, WindowReader } from "../../src/vmcore/window.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";
 import { record } from "../support/inject.ts";
 import { openBytes, readWindows } from "../support/open.ts";
@@ -11,12 +13,24 @@ import { buildVmcore, PAGE, randomLoads } from "../support/vmcores.ts";
 const path = temporaryFolder();
 const METHODS = ["mmap", "read"] as const;
 const MIB = 1 << 20;
+/** A multiple of what is read at once. */
+const CHUNK = 4 * MIB;
 
 /** Calls of mmap that map a file. */
 const fileMappings = (calls: readonly (readonly number[])[]) =>
   calls
     .filter((args) => args[4] !== -1)
     .map((args) => ({ offset: args[5] as number, length: args[1] as number }));
+
+/** Each mapping lies in one range, a mappable one, and is no larger than it may be. */
+function expectInRanges(mappings: ReturnType<typeof fileMappings>, vmcore: Vmcore, mapSize: number): void {
+  for (const { offset, length } of mappings) {
+    const range = rangeAt(vmcore.ranges, offset);
+    expect(range.mappable).toBeTrue();
+    expect(offset + length).toBeLessThanOrEqual(range.offset + range.length);
+    expect(length).toBeLessThanOrEqual(mapSize);
+  }
+}
 
 describe("windows", () => {
   it("of random small layouts give the file's bytes; each mapping lies in one range", async () => {
@@ -33,14 +47,26 @@ describe("windows", () => {
         const mappings = fileMappings(calls);
         expect(counts).toEqual({ mapped: mappings.length, fallback: 0 });
         if (method === "read") expect(mappings).toEqual([]);
-        for (const { offset, length } of mappings) {
-          const range = vmcore.ranges.find((one) => offset >= one.offset && offset < one.offset + one.length);
-          expect(range?.mappable).toBeTrue();
-          expect(offset + length).toBeLessThanOrEqual((range?.offset ?? 0) + (range?.length ?? 0));
-          expect(length).toBeLessThanOrEqual(mapSize);
-        }
+        expectInRanges(mappings, vmcore, mapSize);
       }
     });
+  });
+
+  it("of random large layouts too, where a window is a mapping", async () => {
+    let whole = 0;
+    await property(12, (random) => {
+      const loads = randomLoads(random, 4, 12 * MIB);
+      const { bytes } = buildVmcore({ loads, tail: random.pick([0, 5]), seed: random.next() });
+      const mapSize = MIB * random.pick([4, 6, 8, 64]);
+      const calls: (readonly number[])[] = [];
+      using vmcore = openBytes(injected({ mmap: record(calls) }), path("large-random"), bytes);
+      const { bytes: read, extents } = readWindows(vmcore, "mmap", mapSize);
+      expect(Buffer.compare(read, bytes)).toBe(0);
+      const mappings = fileMappings(calls);
+      expectInRanges(mappings, vmcore, mapSize);
+      whole += mappings.filter((one) => extents.some((extent) => Bun.deepEquals(one, extent))).length;
+    });
+    if (process.env.VMCOPY_TEST_SEED === undefined) expect(whole).toBeGreaterThan(5);
   });
 
   describe("of a vmcore of several chunks", () => {
@@ -63,13 +89,15 @@ describe("windows", () => {
       ),
     ];
     it.each(cases)("%s, %d: the same bytes, and windows that keep to chunks", (method, mapSize) => {
-      using vmcore = openBytes(libc, path("large"), bytes);
+      const calls: (readonly number[])[] = [];
+      using vmcore = openBytes(injected({ mmap: record(calls) }), path("large"), bytes);
       const { bytes: read, extents, counts } = readWindows(vmcore, method, mapSize);
       expect(Buffer.compare(read, bytes)).toBe(0);
+      expectInRanges(fileMappings(calls), vmcore, mapSize);
       expect(counts.mapped > 0).toBe(method === "mmap");
       for (const { offset, length } of extents) {
-        expect(offset % CHUNK).toBe(0);
-        expect(length % CHUNK === 0 || offset + length === size).toBeTrue();
+        expect(offset % MIB).toBe(0);
+        expect(length % MIB === 0 || offset + length === size).toBeTrue();
         expect(length).toBeLessThanOrEqual(Math.max(CHUNK, mapSize));
       }
     });
@@ -78,11 +106,16 @@ describe("windows", () => {
       using vmcore = openBytes(libc, path("large"), bytes);
       using guard = new FaultGuard(libc);
       using reader = new WindowReader(vmcore, method, 8 * MIB, guard);
-      for (const limit of [1, 100, PAGE, 5 * PAGE + 1, CHUNK, 7 * MIB]) {
-        const window = reader.window(CHUNK, limit);
-        expect(window.length).toBeLessThanOrEqual(limit);
-        expect(window.length).toBe(Math.min(limit, window.length > CHUNK ? 8 * MIB : CHUNK));
-        expect(Buffer.compare(window.bytes(), bytes.subarray(CHUNK, CHUNK + window.length))).toBe(0);
+      using plain = new WindowReader(vmcore, "read", MIB, guard);
+      const chunkSize = plain.window(16 * MIB).length;
+      // 16 MiB is a border of chunks of any size, and lies in a PT_LOAD of 11 MiB.
+      const at = 16 * MIB;
+      for (const limit of [1, 100, PAGE, 5 * PAGE + 1, chunkSize, chunkSize + 100, 7 * MIB, 100 * MIB]) {
+        const window = reader.window(at, limit);
+        const most = method === "read" ? chunkSize : 8 * MIB;
+        const chunks = Math.floor(Math.min(limit, most) / chunkSize) * chunkSize;
+        expect(window.length).toBe(limit < chunkSize ? limit : chunks);
+        expect(Buffer.compare(window.bytes(), bytes.subarray(at, at + window.length))).toBe(0);
         window.release();
       }
     });
@@ -91,7 +124,7 @@ describe("windows", () => {
       using vmcore = openBytes(libc, path("large"), bytes);
       using guard = new FaultGuard(libc);
       using reader = new WindowReader(vmcore, "mmap", 8 * MIB, guard);
-      const window = reader.window(4 * CHUNK);
+      const window = reader.window(16 * MIB);
       const view = window.bytes();
       expect(view.length).toBe(8 * MIB);
       window.release();
