@@ -15,9 +15,9 @@ export function injected(rules: Rules): Libc {
   return new Libc(inject(backend, rules));
 }
 
-/** A folder for the tests of one file; removed after them. @returns paths in it by name */
-export function temporaryFolder(): (name: string) => string {
-  const folder = mkdtempSync(join(tmpdir(), "vmcopy-test-"));
+/** A folder for the tests of one file; removed after them. @param within where it is made @returns paths in it by name */
+export function temporaryFolder(within = tmpdir()): (name: string) => string {
+  const folder = mkdtempSync(join(within, "vmcopy-test-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return (name) => join(folder, name);
 }

@@ -1,0 +1,171 @@
+/** Dumps on block devices: loop devices where this machine has them, and a file that passes for one. */
+import { afterAll, beforeAll, describe, expect, it } from "bun:test";
+import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { BLKGETSIZE64, S_IFBLK, S_IFMT } from "../../ffi/constants.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { copy, failure, flip, verify } from "../support/engines.ts";
+import { injected, temporaryFolder } from "../support/files.ts";
+import { failAfterBytes, type Rules } from "../support/inject.ts";
+import { possible, shell } from "../support/program.ts";
+import { PLAIN } from "../support/shapes.ts";
+import { buildVmcore } from "../support/vmcores.ts";
+
+const path = temporaryFolder();
+const source = path("source");
+const { bytes, dataAt } = buildVmcore({
+  ...PLAIN,
+  loads: [{ offset: 0, length: 9 << 20, physicalAddress: 0x100000n }],
+});
+writeFileSync(source, bytes);
+const CAPACITY = 12 << 20;
+
+function blankImage(name: string, size = CAPACITY): string {
+  writeFileSync(path(name), new Uint8Array(size).fill(0xaa));
+  return path(name);
+}
+
+/** libc to which one file is a block device. */
+function asDevice(device: string, rules: Rules = {}): Libc {
+  const identity = statSync(device, { bigint: true }).ino;
+  const through: Libc = injected({
+    statx: (call, real) => {
+      const result = real(...call.args);
+      const view = through.structureView;
+      const mode = view.getUint16(28, true);
+      if (view.getBigUint64(32, true) === identity) view.setUint16(28, (mode & ~S_IFMT) | S_IFBLK, true);
+      return result;
+    },
+    ioctl: (call, real) => {
+      if (call.args[1] !== BLKGETSIZE64) return real(...call.args);
+      through.structureView.setBigUint64(0, BigInt(statSync(device).size), true);
+      return 0;
+    },
+    ...rules,
+  });
+  return through;
+}
+
+describe("a block device, injected", () => {
+  it.each([
+    {},
+    { direct: true },
+    { method: "mmap", mapSize: 64 << 20 },
+    { direct: true, method: "mmap" },
+  ] as const)("holds the dump from its first byte: %p", async (options) => {
+    const device = blankImage("whole");
+    const report = await copy({ source, dest: device, ...options }, asDevice(device));
+    expect(report.manifest).toBe(null);
+    const held = readFileSync(device);
+    expect(held.subarray(0, bytes.length).equals(bytes)).toBe(true);
+    expect(held.subarray(bytes.length).every((byte) => byte === 0xaa)).toBe(true);
+    expect((await verify(device, { source }, asDevice(device))).ok).toBe(true);
+    flip(device, dataAt + 12_345);
+    expect((await verify(device, { source }, asDevice(device))).mismatches).toEqual([
+      { offset: dataAt + 12_345, length: 1, physicalAddress: 0x100000 + 12_345 },
+    ]);
+  });
+
+  it("that just fits, its size no multiple of a page, with O_DIRECT", async () => {
+    const odd = path("odd");
+    writeFileSync(odd, buildVmcore({ ...PLAIN, tail: 512 }).bytes);
+    const device = blankImage("tight", statSync(odd).size);
+    await copy({ source: odd, dest: device, direct: true }, asDevice(device));
+    expect(readFileSync(device).equals(readFileSync(odd))).toBe(true);
+  });
+
+  it("that is too small is refused with both figures, and left as it was", async () => {
+    const device = blankImage("small", 4 << 20);
+    const error = await failure(copy({ source, dest: device }, asDevice(device)));
+    expect(error).toMatchObject({ code: "E_NO_SPACE", exitCode: 2 });
+    expect(error.message).toContain(`(${bytes.length} bytes), the device has 4 MiB (${4 << 20} bytes)`);
+    expect(readFileSync(device).every((byte) => byte === 0xaa)).toBe(true);
+  });
+
+  it("where the copy fails has no ELF header, nor the one of an older dump", async () => {
+    const device = blankImage("broken");
+    await copy({ source, dest: device }, asDevice(device));
+    const broken = asDevice(device, { pwrite: failAfterBytes(5 << 20, "EIO") });
+    const error = await failure(copy({ source, dest: device }, broken));
+    expect(error.code).toBe("E_IO");
+    expect(error.message).toContain("holds an incomplete dump, marked by an empty first page");
+    expect(
+      readFileSync(device)
+        .subarray(0, 4096)
+        .every((byte) => byte === 0),
+    ).toBe(true);
+  });
+
+  it("gets its first page last, after a sync", async () => {
+    const device = blankImage("order");
+    const events: string[] = [];
+    const rules: Rules = {
+      pwrite: (call, real) => {
+        events.push(call.args[3] === 0 ? "first page" : "data");
+        return real(...call.args);
+      },
+      fsync: (call, real) => {
+        events.push("sync");
+        return real(...call.args);
+      },
+    };
+    await copy({ source, dest: device }, asDevice(device, rules));
+    const order = events.filter((event, index) => event !== events[index - 1]);
+    expect(order).toEqual(["first page", "sync", "data", "sync", "first page", "sync"]);
+  });
+
+  it("that is mounted is refused", async () => {
+    const device = blankImage("busy");
+    const busy = asDevice(device, {
+      // O_RDWR | O_EXCL without O_CREAT
+      open: (call, real) =>
+        ((call.args[1] ?? 0) & 0o302) === 0o202 ? call.fail("EBUSY") : real(...call.args),
+    });
+    const error = await failure(copy({ source, dest: device }, busy));
+    expect(error.message).toMatch(/EBUSY.*unmount/);
+  });
+});
+
+const image = path("loop.img");
+writeFileSync(image, "");
+truncateSync(image, CAPACITY);
+const canLoop = possible(`d=$(losetup -f --show ${image}) && losetup -d $d`);
+
+describe.skipIf(!canLoop)(
+  `a loop device${canLoop ? "" : " (skipped: losetup does not work here; it needs root)"}`,
+  () => {
+    let device = "";
+    beforeAll(async () => {
+      device = (await shell(`losetup -f --show ${image}`)).out.trim();
+    });
+    afterAll(async () => {
+      await shell(`losetup -d ${device}`);
+    });
+
+    it.each([{}, { direct: true }, { sparse: false, method: "mmap" }] as const)(
+      "holds the dump: %p",
+      async (options) => {
+        await copy({ source, dest: device, ...options });
+        expect((await verify(device, { source })).ok).toBe(true);
+        const { out } = await shell(`head -c ${bytes.length} ${device} | cmp - ${source} && echo same`);
+        expect(out).toBe("same\n");
+      },
+    );
+
+    it("is copied from as well", async () => {
+      await copy({ source, dest: device });
+      const other = path("again");
+      const { size } = statSync(image);
+      await copy({ source: device, dest: other });
+      expect(statSync(other).size).toBe(size);
+      expect(readFileSync(other).subarray(0, bytes.length).equals(bytes)).toBe(true);
+    });
+
+    it("that is too small is refused", async () => {
+      const large = path("large");
+      writeFileSync(large, buildVmcore(PLAIN).bytes);
+      const error = await failure(copy({ source: large, dest: device }));
+      expect(error).toMatchObject({ code: "E_NO_SPACE" });
+      expect(error.message).toMatch(/needs 16\.\d MiB \(\d+ bytes\), the device has 12 MiB/);
+    });
+  },
+);
