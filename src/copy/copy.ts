@@ -13,7 +13,7 @@ import { FileSink, incompletePath } from "../sink/file.ts";
 import type { Sink } from "../sink/sink.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
-import { CHUNK, type Method, WindowReader } from "../vmcore/window.ts";
+import { chunkSizeFor, type Method, WindowReader } from "../vmcore/window.ts";
 import { type DestinationOptions, openSink, refuseSameFile, sinkKind } from "./destination.ts";
 import { commitDump, failed, removeStale } from "./ending.ts";
 import { copyWindows } from "./engine.ts";
@@ -61,14 +61,16 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   using vmcore = Vmcore.open(libc, options.source);
   refuseSameFile(libc, vmcore, options.dest);
   const method = vmcore.headers.elfClass === 32 ? "read" : (options.method ?? defaultMethod(vmcore));
-  const mapSize = options.mapSize ?? (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : CHUNK);
+  const mapSize =
+    options.mapSize ??
+    (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size));
   const problems: string[] = [];
   const warn = (line: string) => {
     problems.push(line);
     job.warn(line);
   };
 
-  const state = new CopyState(options.sha256);
+  const state = new CopyState(chunkSizeFor(vmcore.size), options.sha256);
   const kind = sinkKind(libc, options.dest);
   if (options.resume) {
     if (kind !== "file") {

@@ -11,13 +11,13 @@ import { xxh3 } from "../kernels/xxh3.ts";
 import type { Sink } from "../sink/sink.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
-import { CHUNK, type Window, type WindowReader } from "../vmcore/window.ts";
+import type { Window, WindowReader } from "../vmcore/window.ts";
 import type { CopyState } from "./state.ts";
 import { ZeroChunk } from "./zero-chunk.ts";
 import { scanZeros } from "./zeros.ts";
 
 /** Bytes of a hole that are passed over at once: each step leaves some garbage, and a hole can have a million chunks. */
-const HOLE = 256 * CHUNK;
+const HOLE_CHUNKS = 256;
 /** A window is begun so often, where pages of it go bad between digest and write. */
 const MOST_ATTEMPTS = 4;
 
@@ -37,13 +37,17 @@ export async function copyWindows(
   const { vmcore } = reader;
   const { libc } = vmcore.file;
   const holes = new SourceHoles(vmcore.file, vmcore.backing === "procfs" ? 0 : vmcore.size);
-  using zeros = new ZeroChunk(libc);
+  const { chunkSize } = reader;
+  using zeros = new ZeroChunk(libc, chunkSize);
   while (state.offset < vmcore.size) {
     const { offset } = state;
-    const holeEnd = wholeChunks(holes, vmcore, offset);
-    if (holeEnd > offset)
-      copyHole(libc, Math.min(holeEnd, offset + (sink.holes ? HOLE : CHUNK)), zeros, sink, state);
-    else copyWindow(libc, reader.window(offset), sink, state);
+    const holeEnd = wholeChunks(holes, vmcore, offset, chunkSize);
+    if (holeEnd > offset) {
+      const most = chunkSize * (sink.holes ? HOLE_CHUNKS : 1);
+      copyHole(libc, Math.min(holeEnd, offset + most), zeros, sink, state);
+    } else {
+      copyWindow(libc, reader.window(offset), sink, state);
+    }
     sink.settle(state.offset);
     settled();
     job.update(state.offset);
@@ -52,9 +56,9 @@ export async function copyWindows(
 }
 
 /** Where the last whole chunk ends of the hole that `offset` lies in; `offset` where there is none. */
-function wholeChunks(holes: SourceHoles, vmcore: Vmcore, offset: number): number {
+function wholeChunks(holes: SourceHoles, vmcore: Vmcore, offset: number, chunkSize: number): number {
   const end = holes.end(offset);
-  if (end < vmcore.size) return Math.max(offset, Math.floor(end / CHUNK) * CHUNK);
+  if (end < vmcore.size) return Math.max(offset, Math.floor(end / chunkSize) * chunkSize);
   // A file that was cut while it is copied looks like one with a last hole: its end must be read, and found missing.
   return vmcore.file.size() < vmcore.size ? offset : vmcore.size;
 }
@@ -64,17 +68,20 @@ function copyHole(libc: Libc, end: number, zeros: ZeroChunk, sink: Sink, state: 
   sink.zeros(end - offset, offset);
   state.zeroPages += Math.floor((end - offset) / libc.pageSize);
   while (state.offset < end) {
-    const length = Math.min(CHUNK, end - state.offset);
+    const length = Math.min(state.chunkSize, end - state.offset);
     state.add(zeros.digest(length), zeros.bytes(length));
   }
 }
 
 function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): void {
+  const { chunkSize } = state;
   try {
     const bytes = window.bytes();
     for (let attempt = 1; ; attempt++) {
       const digests: bigint[] = [];
-      for (let at = 0; at < window.length; at += CHUNK) digests.push(xxh3(bytes.subarray(at, at + CHUNK)));
+      for (let at = 0; at < window.length; at += chunkSize) {
+        digests.push(xxh3(bytes.subarray(at, at + chunkSize)));
+      }
       const unreadable = window.unreadable().length;
       const scan = scanZeros(libc, window);
       const last = attempt === MOST_ATTEMPTS || !sink.rewritable;
@@ -85,7 +92,7 @@ function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): v
       state.zeroPages += scan.zeroPages;
       for (const extent of window.unreadable()) state.addUnreadable(extent);
       for (const [index, digest] of digests.entries()) {
-        state.add(digest, bytes.subarray(index * CHUNK, (index + 1) * CHUNK));
+        state.add(digest, bytes.subarray(index * chunkSize, (index + 1) * chunkSize));
       }
       return;
     }

@@ -2,7 +2,7 @@
 import type { Manifest, UnreadableRange } from "../dump/manifest.ts";
 import { VERSION } from "../version.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
-import { CHUNK, joinExtents } from "../vmcore/window.ts";
+import { joinExtents } from "../vmcore/window.ts";
 import { sourceIdentity } from "./identity.ts";
 import type { CopyState } from "./state.ts";
 
@@ -27,7 +27,7 @@ export function manifestMaker(vmcore: Vmcore): (state: CopyState, complete: bool
     tool: { name: "vmcopy", version: VERSION },
     source,
     dump: { format: "raw", dumpLevel: 0, compression: "none", size: vmcore.size },
-    chunkSize: CHUNK,
+    chunkSize: state.chunkSize,
     digests: state.digests,
     sha256: complete ? (state.sha256?.digest("hex") ?? null) : null,
     unreadable: unreadableRanges(vmcore, state),

@@ -14,7 +14,7 @@ import { xxh3 } from "../kernels/xxh3.ts";
 import { checkDestination, incompletePath } from "../sink/file.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
-import { CHUNK } from "../vmcore/window.ts";
+import { chunkSizeFor } from "../vmcore/window.ts";
 import { sourceIdentity } from "./identity.ts";
 import { CopyState } from "./state.ts";
 import { ZeroChunk } from "./zero-chunk.ts";
@@ -52,10 +52,10 @@ export async function resumeState(
       `Cannot go on with ${path}: it is of another crash (kernel ${manifest.source.kernelRelease ?? "unknown"}, ${manifest.source.size} bytes) than ${vmcore.path}; keep it by naming another file, or replace it by --force`,
     );
   }
-  if (manifest.chunkSize !== CHUNK) {
+  if (manifest.chunkSize !== state.chunkSize) {
     throw new VmcopyError(
       "E_RESUME",
-      `Cannot go on with ${path}: its chunks have ${manifest.chunkSize} bytes, this vmcopy's ${CHUNK}; replace it by --force`,
+      `Cannot go on with ${path}: its chunks have ${manifest.chunkSize} bytes, this vmcopy's ${state.chunkSize}; replace it by --force`,
     );
   }
   await checkChunks(libc, job, path, manifest, state);
@@ -80,8 +80,8 @@ async function takeBack(libc: Libc, job: Job, vmcore: Vmcore, dest: string): Pro
   } catch {
     return false;
   }
-  if (!manifest?.complete || !isOf(manifest, vmcore) || manifest.chunkSize !== CHUNK) return false;
-  const state = new CopyState(false);
+  const state = new CopyState(chunkSizeFor(vmcore.size), false);
+  if (!manifest?.complete || !isOf(manifest, vmcore) || manifest.chunkSize !== state.chunkSize) return false;
   await checkChunks(libc, job, dest, manifest, state);
   if (state.offset < vmcore.size) return false;
   libc.rename(dest, path);
@@ -110,14 +110,15 @@ async function checkChunks(libc: Libc, job: Job, path: string, manifest: Manifes
   // After a failed write the page cache may hold what the disk does not; clean pages are read from the disk again.
   libc.backend.calls.posix_fadvise(file.fd, 0, 0, POSIX_FADV_DONTNEED);
   const holes = new SourceHoles(file, file.size());
-  using buffer = Mapping.buffer(libc, CHUNK);
-  using zeros = new ZeroChunk(libc);
+  const { chunkSize } = state;
+  using buffer = Mapping.buffer(libc, chunkSize);
+  using zeros = new ZeroChunk(libc, chunkSize);
   const { length } = manifest.digests;
-  job.start("check", Math.min(length * CHUNK, size));
+  job.start("check", Math.min(length * chunkSize, size));
   try {
     for (let index = 0; index < length; index++) {
-      const offset = index * CHUNK;
-      const wanted = Math.min(CHUNK, size - offset);
+      const offset = index * chunkSize;
+      const wanted = Math.min(chunkSize, size - offset);
       // Zeros at the end of a sparse dump are not there yet: what is missing counts as zeros.
       if (offset >= file.size() || holes.end(offset) >= offset + wanted) {
         if (zeros.digest(wanted) !== manifest.digests.at(index)) break;

@@ -1,7 +1,7 @@
 /** How far a copy has come: all that a manifest says of it and that `--resume` needs. */
 import { createHash, type Hash } from "node:crypto";
 import { Digests } from "../dump/digests.ts";
-import { CHUNK, type Extent } from "../vmcore/window.ts";
+import type { Extent } from "../vmcore/window.ts";
 
 export class CopyState {
   /** Everything before is in the sink; a multiple of the chunk size, or the file's end. */
@@ -13,7 +13,11 @@ export class CopyState {
   /** SHA-256 of everything before `offset`, where it was asked for */
   readonly sha256: Hash | undefined;
 
-  constructor(wantsSha256: boolean) {
+  constructor(
+    /** bytes */
+    readonly chunkSize: number,
+    wantsSha256: boolean,
+  ) {
     this.sha256 = wantsSha256 ? createHash("sha256") : undefined;
   }
 
@@ -31,6 +35,6 @@ export class CopyState {
   add(digest: bigint, bytes: Uint8Array): void {
     this.digests.push(digest);
     this.sha256?.update(bytes);
-    this.offset = (this.digests.length - 1) * CHUNK + bytes.length;
+    this.offset = (this.digests.length - 1) * this.chunkSize + bytes.length;
   }
 }

@@ -2,25 +2,25 @@
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
-import { CHUNK } from "../vmcore/window.ts";
 
 export class ZeroChunk implements Disposable {
   readonly #memory: Mapping;
   readonly #bytes: Uint8Array;
   #whole: bigint | undefined;
 
-  constructor(libc: Libc) {
-    this.#memory = Mapping.buffer(libc, CHUNK);
+  /** @param chunkSize bytes */
+  constructor(libc: Libc, chunkSize: number) {
+    this.#memory = Mapping.buffer(libc, chunkSize);
     this.#bytes = this.#memory.bytes();
   }
 
   bytes(length: number): Uint8Array {
-    return length === CHUNK ? this.#bytes : this.#bytes.subarray(0, length);
+    return length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, length);
   }
 
   digest(length: number): bigint {
-    if (length < CHUNK) return xxh3(this.bytes(length));
-    this.#whole ??= xxh3(this.bytes(CHUNK));
+    if (length < this.#bytes.length) return xxh3(this.bytes(length));
+    this.#whole ??= xxh3(this.#bytes);
     return this.#whole;
   }
 

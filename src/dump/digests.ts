@@ -1,4 +1,4 @@
-/** XXH3-64 digests of a dump's chunks, in file order: 8 bytes of memory for each 4 MiB of dump. */
+/** XXH3-64 digests of a dump's chunks, in file order: 8 bytes of memory for each chunk. */
 
 const HEX = 16;
 /** Digests in one string of the manifest: a line then stands for 64 chunks. */

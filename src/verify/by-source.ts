@@ -5,7 +5,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { Job } from "../job.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
-import { CHUNK, joinExtents, type WindowReader } from "../vmcore/window.ts";
+import { joinExtents, type WindowReader } from "../vmcore/window.ts";
 import { Findings } from "./findings.ts";
 
 /**
@@ -23,26 +23,26 @@ export async function verifyBySource(
   reader: WindowReader,
   dumpMayBeLonger: boolean,
 ) {
-  const { vmcore } = reader;
+  const { vmcore, chunkSize } = reader;
   const { libc } = dump;
   const findings = new Findings(vmcore.physical);
   const dumpHoles = new SourceHoles(dump, dumpMayBeLonger ? 0 : dumpSize);
   const sourceHoles = new SourceHoles(vmcore.file, vmcore.backing === "procfs" ? 0 : vmcore.size);
-  using buffer = Mapping.buffer(libc, CHUNK);
+  using buffer = Mapping.buffer(libc, chunkSize);
   const end = Math.min(vmcore.size, dumpSize);
   let offset = 0;
   job.start("verify", end);
   try {
     while (offset < end) {
       const bothHoles = Math.min(dumpHoles.end(offset), sourceHoles.end(offset), end);
-      const skip = bothHoles >= end ? end : Math.floor(bothHoles / CHUNK) * CHUNK;
+      const skip = bothHoles >= end ? end : Math.floor(bothHoles / chunkSize) * chunkSize;
       if (skip > offset) {
         offset = skip;
       } else {
         const window = reader.window(offset, end - offset);
         try {
-          for (let at = 0; at < window.length; at += CHUNK) {
-            const length = Math.min(CHUNK, window.length - at);
+          for (let at = 0; at < window.length; at += chunkSize) {
+            const length = Math.min(chunkSize, window.length - at);
             compare(libc, dump, buffer, window.address + at, offset + at, length, findings);
           }
           for (const bad of joinExtents(window.unreadable())) {

@@ -12,7 +12,7 @@ import { availableMemory } from "../memory-usage.ts";
 import { incompletePath } from "../sink/file.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
-import { CHUNK, type Method, WindowReader } from "../vmcore/window.ts";
+import { chunkSizeFor, type Method, WindowReader } from "../vmcore/window.ts";
 import { verifyByManifest } from "./by-manifest.ts";
 import { verifyBySource } from "./by-source.ts";
 import type { Mismatch } from "./findings.ts";
@@ -101,7 +101,9 @@ async function againstSource(
 ) {
   using vmcore = Vmcore.open(libc, source);
   const method = vmcore.headers.elfClass === 32 ? "read" : (options.method ?? defaultMethod(vmcore));
-  const mapSize = options.mapSize ?? (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : CHUNK);
+  const mapSize =
+    options.mapSize ??
+    (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size));
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
   return await verifyBySource(job, dump, size, reader, isDevice);

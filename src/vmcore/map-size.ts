@@ -2,7 +2,7 @@
 import { LibcError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { Vmcore } from "./vmcore.ts";
-import { CHUNK, type Method } from "./window.ts";
+import { chunkSizeFor, type Method } from "./window.ts";
 
 /** Sizes tried: below 4 MiB each window costs too much, above 64 MiB nothing is left to gain. */
 const CANDIDATES = [4, 8, 16, 32, 64].map((size) => size << 20);
@@ -26,11 +26,12 @@ export function defaultMethod(vmcore: Vmcore): Method {
 export function measuredMapSize(vmcore: Vmcore, freeMemory: number, now = () => performance.now()): number {
   const mappable = vmcore.ranges.filter((range) => range.mappable);
   const [first, ...others] = mappable;
-  if (first === undefined) return CHUNK;
+  const least = Math.max(CANDIDATES[0] ?? 0, chunkSizeFor(vmcore.size));
+  if (first === undefined) return least;
   const largest = others.reduce((a, b) => (b.length > a.length ? b : a), first);
-  const limit = Math.min(largest.length, Math.max(CHUNK, freeMemory / SHARE));
-  let best = { size: CHUNK, cost: Infinity };
-  for (const size of CANDIDATES.filter((candidate) => candidate <= limit)) {
+  const limit = Math.min(largest.length, Math.max(least, freeMemory / SHARE));
+  let best = { size: least, cost: Infinity };
+  for (const size of CANDIDATES.filter((candidate) => candidate >= least && candidate <= limit)) {
     const cost = costPerByte(vmcore, largest.offset, size, now);
     if (cost < best.cost * WORTH) best = { size, cost };
   }

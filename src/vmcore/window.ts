@@ -14,8 +14,23 @@ import { Mapping } from "../../ffi/mapping.ts";
 import { rangeAt } from "./layout.ts";
 import type { Vmcore } from "./vmcore.ts";
 
-/** Bytes of a chunk: the unit of digests, of fallback reads and of the one buffer. */
-export const CHUNK = 4 << 20;
+/** Chunks are this large or larger: what stays in a core's own cache between being read and being written. */
+export const LEAST_CHUNK = 256 << 10;
+const LARGEST_CHUNK = 16 << 20;
+/** Larger chunks are taken where there would be more than so many: their digests have to stay in memory. */
+const MOST_CHUNKS = 65_536;
+
+/**
+ * Bytes of a chunk, the unit of digests, of fallback reads and of the one buffer: 256 KiB for a vmcore of up
+ * to 16 GiB, 1 MiB up to 64 GiB, 4 MiB up to 256 GiB, 16 MiB for more.
+ *
+ * @param size bytes of the vmcore
+ */
+export function chunkSizeFor(size: number): number {
+  let chunk = LEAST_CHUNK;
+  while (chunk < LARGEST_CHUNK && size > chunk * MOST_CHUNKS) chunk *= 4;
+  return chunk;
+}
 
 export type Method = "mmap" | "read";
 
@@ -39,7 +54,11 @@ export interface Window extends Extent {
 export class WindowReader implements Disposable {
   /** windows that were mapped, and those that had to be read because mmap failed */
   readonly counts = { mapped: 0, fallback: 0 };
+  /** bytes */
+  readonly chunkSize: number;
   readonly #buffer: Mapping;
+  /** Where the last window would have ended that could not be mapped: until there, all is read. */
+  #readUntil = 0;
 
   constructor(
     readonly vmcore: Vmcore,
@@ -48,7 +67,8 @@ export class WindowReader implements Disposable {
     readonly mapSize: number,
     readonly guard: FaultGuard,
   ) {
-    this.#buffer = Mapping.buffer(vmcore.file.libc, CHUNK);
+    this.chunkSize = chunkSizeFor(vmcore.size);
+    this.#buffer = Mapping.buffer(vmcore.file.libc, this.chunkSize);
   }
 
   /**
@@ -59,20 +79,19 @@ export class WindowReader implements Disposable {
    * @throws LibcError where the file as such cannot be read
    */
   window(offset: number, limit = Infinity): Window {
-    const { vmcore } = this;
+    const { vmcore, chunkSize } = this;
     const range = rangeAt(vmcore.ranges, offset);
-    const chunkEnd = Math.min(vmcore.size, (Math.floor(offset / CHUNK) + 1) * CHUNK, offset + limit);
-    if (this.method === "mmap" && range.mappable) {
+    const nextChunk = (Math.floor(offset / chunkSize) + 1) * chunkSize;
+    const chunkEnd = Math.min(vmcore.size, nextChunk, offset + limit);
+    if (this.method === "mmap" && range.mappable && offset >= this.#readUntil) {
       let end = Math.min(range.offset + range.length, offset + this.mapSize, offset + limit);
-      if (end < vmcore.size && end > chunkEnd) end = Math.floor(end / CHUNK) * CHUNK;
+      if (end < vmcore.size && end > chunkEnd) end = Math.floor(end / chunkSize) * chunkSize;
       if (end >= chunkEnd) {
         const mapping = this.#map(offset, end - offset);
         if (mapping !== undefined) return this.#mapped(mapping, offset);
-        // What cannot be mapped as a window is read, not tried again in pieces.
-        return this.#assembled(offset, chunkEnd - offset, "read");
       }
     }
-    return this.#assembled(offset, chunkEnd - offset, this.method);
+    return this.#assembled(offset, chunkEnd - offset);
   }
 
   [Symbol.dispose](): void {
@@ -88,6 +107,8 @@ export class WindowReader implements Disposable {
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
       this.counts.fallback++;
+      // Just this window is read; it is not tried again in pieces.
+      this.#readUntil = offset + length;
       return undefined;
     }
   }
@@ -108,14 +129,14 @@ export class WindowReader implements Disposable {
     };
   }
 
-  #assembled(offset: number, length: number, method: Method): Window {
+  #assembled(offset: number, length: number): Window {
     const { libc } = this.vmcore.file;
     const unreadable: Extent[] = [];
     for (let at = 0; at < length; ) {
       const range = rangeAt(this.vmcore.ranges, offset + at);
       let piece = Math.min(range.offset + range.length - (offset + at), length - at);
       const to = this.#buffer.address + at;
-      if (method === "mmap" && range.mappable) {
+      if (this.method === "mmap" && range.mappable && offset + at >= this.#readUntil) {
         piece = Math.min(piece, this.mapSize);
         const mapping = this.#map(offset + at, piece);
         if (mapping === undefined) {

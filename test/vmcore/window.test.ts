@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "bun:test";
 import { FaultGuard } from "../../ffi/guard.ts";
 import { rangeAt } from "../../src/vmcore/layout.ts";
 import type { Vmcore } from "../../src/vmcore/vmcore.ts";
-import { type Method, WindowReader } from "../../src/vmcore/window.ts";
+import { LEAST_CHUNK, type Method, WindowReader } from "../../src/vmcore/window.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";
 import { record } from "../support/inject.ts";
 import { openBytes, readWindows } from "../support/open.ts";
@@ -96,8 +96,8 @@ describe("windows", () => {
       expectInRanges(fileMappings(calls), vmcore, mapSize);
       expect(counts.mapped > 0).toBe(method === "mmap");
       for (const { offset, length } of extents) {
-        expect(offset % MIB).toBe(0);
-        expect(length % MIB === 0 || offset + length === size).toBeTrue();
+        expect(offset % LEAST_CHUNK).toBe(0);
+        expect(length % LEAST_CHUNK === 0 || offset + length === size).toBeTrue();
         expect(length).toBeLessThanOrEqual(Math.max(CHUNK, mapSize));
       }
     });
