@@ -84,8 +84,17 @@ lab(`a real crash${reason}`, () => {
 
   test("probe: every promise of 2013 that applies is kept", () => {
     succeeded("probe");
-    const failed = JSON.stringify(json("probe")).match(/"fail"/g) ?? [];
-    expect(failed).toEqual([]);
+    const promises: { patch: number; result: string }[] = json("probe").promises;
+    expect(promises.map(({ patch }) => patch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    expect(promises.filter(({ result }) => result === "fail")).toEqual([]);
+    // Seen from outside in any ELF64 vmcore; the others are inside the kernel or depend on its memory.
+    const passed = promises.filter(({ result }) => result === "pass").map(({ patch }) => patch);
+    expect(passed).toEqual(expect.arrayContaining([1, 2, 3, 7, 9, 10, 11, 13]));
+  });
+
+  test("probe: shows that windows across objects fail beside others, a fault of every stock kernel", () => {
+    const faults: { name: string; result: string }[] = json("probe").faults;
+    expect(faults).toContainEqual(expect.objectContaining({ name: "overlap", result: "present" }));
   });
 
   test("copy: whole, by mmap, with a manifest", () => {
@@ -191,7 +200,7 @@ lab(`a small crash kernel, vmcopy on a disk${reason}`, () => {
   test(
     "crashkernel=128M copies and verifies",
     async () => {
-      const small = { memMiB: 512, crashkernel: "128M", programOn: "disk" } as const;
+      const small = { memMiB: 320, crashkernel: "128M", programOn: "disk" } as const;
       const capture = await crashAndCapture({ ...small, captureScript: script("small") });
       const read = (name: string) => readFileSync(join(capture.results, name), "utf8");
       for (const name of ["copy", "verify-source", "verify-manifest"]) {

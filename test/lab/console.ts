@@ -82,6 +82,7 @@ async function main(options: Options): Promise<void> {
 async function shell(crash: Crash, directory: string, results?: string): Promise<void> {
   const { machine, outDisk } = await prepare(crash, directory);
   const child = Bun.spawn(qemuCommand(machine, "mon:stdio"), { stdio: ["inherit", "inherit", "inherit"] });
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.once(signal, () => child.kill());
   await child.exited;
   if (results) await readDisk(outDisk, resolve(results));
 }

@@ -49,6 +49,18 @@ test("a cpio archive starts with its directories and is padded to 4 bytes", () =
 });
 
 lab(`the lab on this machine${reason}`, () => {
+  test.each([
+    [["--mem", "12"], "a whole number of MiB from 256 to 65536 is expected"],
+    [["--crashkernel", "much"], "a size such as 256M is expected"],
+    [["--kernel", "./no-such-image"], "no such kernel image (./no-such-image)"],
+  ])("npm run lab -- %j says what is wrong", async (args, message) => {
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "console.ts"), ...args], {
+      stderr: "pipe",
+    });
+    expect(await new Response(child.stderr).text()).toContain(message);
+    expect(await child.exited).not.toBe(0);
+  });
+
   test("busybox reads the cpio archive", async () => {
     const archive = cpio([
       { path: "dev", directory: true },
