@@ -45,6 +45,7 @@ const ERRNO: Record<number, readonly [name: string, text: string]> = {
 /** errno numbers that the program decides by. */
 export const EINTR = 4;
 export const EIO = 5;
+export const ENXIO = 6;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EFAULT = 14;

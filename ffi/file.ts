@@ -71,19 +71,27 @@ export class File implements Disposable {
     }
   }
 
-  /** Writes all of it where the file stands, waiting while a non-blocking pipe is full. @throws LibcError */
-  write(address: number, length: number): void {
-    let done = 0;
-    while (done < length) {
-      try {
-        done += this.libc.retry("write", this.path, () =>
-          this.#calls.write(this.fd, address + done, length - done),
-        );
-      } catch (error) {
-        if (!(error instanceof LibcError) || error.errno !== EAGAIN) throw error;
-        this.#waitUntilWritable();
-      }
+  /**
+   * Writes what it takes, where the file stands.
+   *
+   * @returns bytes written; 0 where a non-blocking pipe is full
+   * @throws LibcError
+   */
+  write(address: number, length: number): number {
+    try {
+      return this.libc.retry("write", this.path, () => this.#calls.write(this.fd, address, length));
+    } catch (error) {
+      if (error instanceof LibcError && error.errno === EAGAIN) return 0;
+      throw error;
     }
+  }
+
+  /** Waits until it takes data again, or the time is over. @param timeout milliseconds @throws LibcError */
+  waitUntilWritable(timeout: number): void {
+    const at = this.libc.structure();
+    this.libc.structureView.setInt32(POLLFD.fd, this.fd, true);
+    this.libc.structureView.setInt16(POLLFD.events, POLLOUT, true);
+    this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, timeout));
   }
 
   truncate(size: number): void {
@@ -111,12 +119,5 @@ export class File implements Disposable {
 
   get #calls() {
     return this.libc.backend.calls;
-  }
-
-  #waitUntilWritable(): void {
-    const at = this.libc.structure();
-    this.libc.structureView.setInt32(POLLFD.fd, this.fd, true);
-    this.libc.structureView.setInt16(POLLFD.events, POLLOUT, true);
-    this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, -1));
   }
 }

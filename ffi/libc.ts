@@ -120,9 +120,11 @@ export class Libc {
     const at = this.structure();
     this.retry("statfs", path, () => this.backend.calls.fstatfs(fd, at));
     const blockSize = Number(this.#structure.getBigInt64(STATFS.f_bsize, true));
+    // Root may use the reserved blocks too.
+    const free = process.getuid?.() === 0 ? STATFS.f_bfree : STATFS.f_bavail;
     return {
       type: Number(this.#structure.getBigInt64(STATFS.f_type, true)),
-      available: Number(this.#structure.getBigUint64(STATFS.f_bavail, true)) * blockSize,
+      available: Number(this.#structure.getBigUint64(free, true)) * blockSize,
     };
   }
 

@@ -15,7 +15,7 @@ export const STATX = {
 } as const;
 
 /** struct statfs (sys/vfs.h) */
-export const STATFS = { f_type: 0, f_bsize: 8, f_bavail: 32 } as const;
+export const STATFS = { f_type: 0, f_bsize: 8, f_bfree: 24, f_bavail: 32 } as const;
 
 /** struct pollfd (poll.h) */
 export const POLLFD = { fd: 0, events: 4 } as const;

@@ -64,7 +64,7 @@ async function main(args: string[]): Promise<number> {
 
 function print(outcome: Outcome, terminal: Terminal, json: boolean, quiet: boolean): void {
   if (json) terminal.result(`${JSON.stringify(outcome.json)}\n`);
-  else if (outcome.outputTaken === true) terminal.say(outcome.text.trimEnd());
+  else if (outcome.outputTaken === true) terminal.inform(outcome.text.trimEnd());
   else if (!quiet) terminal.result(outcome.text);
 }
 

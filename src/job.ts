@@ -7,6 +7,8 @@ export interface Job {
   update(doneBytes: number): void;
   /** It is over, well or not. */
   end(): void;
+  /** One line about what is being done. */
+  inform(line: string): void;
   /** One line about something that the user should know and that does not end the work. */
   warn(line: string): void;
   /** Lets signals in; to be awaited every few MiB. @throws Interrupted where one asked to stop */

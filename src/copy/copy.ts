@@ -76,7 +76,7 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     if (kind !== "file") {
       throw new VmcopyError("E_USAGE", `Cannot resume ${options.dest}: only a copy to a file can be resumed`);
     }
-    job.warn(await resumeState(libc, job, vmcore, options.dest, options.force, state));
+    job.inform(await resumeState(libc, job, vmcore, options.dest, options.force, state));
   }
   const resumedAt = state.offset;
   const makeManifest = kind === "file" && options.manifest ? manifestMaker(vmcore) : undefined;
@@ -84,7 +84,11 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   const anonymous = new AnonymousPeak();
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
-  const sink = openSink(libc, kind, vmcore, options, resumedAt, warn, () => removeStale(libc, partial));
+  const sink = openSink({
+    ...{ libc, kind, vmcore, options, resumedAt, warn },
+    breathe: () => job.breathe(),
+    beginAnew: () => removeStale(libc, partial),
+  });
   try {
     let checkpoint = performance.now() + CHECKPOINT;
     let checkpoints = true;

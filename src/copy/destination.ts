@@ -32,26 +32,30 @@ export function sinkKind(libc: Libc, dest: string): SinkKind {
   return type === S_IFREG || type === S_IFDIR ? "file" : "stream";
 }
 
-/**
- * Opens the sink, once it is known that the dump fits.
- *
- * @param resumedAt bytes of an incomplete dump that are there and right
- * @param beginAnew called before an incomplete dump that is there is given up
- * @throws VmcopyError E_NO_SPACE, E_EXISTS; LibcError
- */
-export function openSink(
-  libc: Libc,
-  kind: SinkKind,
-  vmcore: Vmcore,
-  options: DestinationOptions,
-  resumedAt: number,
-  warn: (line: string) => void,
-  beginAnew: () => void,
-): Sink {
+/** What opening a sink needs to know, and what it may have to do meanwhile. */
+export interface Opening {
+  readonly libc: Libc;
+  readonly kind: SinkKind;
+  readonly vmcore: Vmcore;
+  readonly options: DestinationOptions;
+  /** bytes of an incomplete dump that are there and right */
+  readonly resumedAt: number;
+  readonly warn: (line: string) => void;
+  /** lets signals in while a pipe is full */
+  readonly breathe: () => Promise<void>;
+  /** called before an incomplete dump that is there is given up */
+  readonly beginAnew: () => void;
+}
+
+/** Opens the sink, once it is known that the dump fits. @throws VmcopyError E_NO_SPACE, E_EXISTS; LibcError */
+export function openSink(opening: Opening): Sink {
+  const { libc, kind, vmcore, options, resumedAt, warn, breathe, beginAnew } = opening;
   if (kind === "stream") {
-    return options.dest === "-" ? StreamSink.standardOutput(libc) : StreamSink.open(libc, options.dest);
+    return options.dest === "-"
+      ? StreamSink.standardOutput(libc, breathe)
+      : StreamSink.open(libc, options.dest, breathe);
   }
-  if (kind === "block") return BlockSink.open(libc, options.dest, vmcore.size, options.direct);
+  if (kind === "block") return BlockSink.open(libc, options.dest, vmcore.size, options.direct, options.force);
   const resumes = options.resume && libc.status(incompletePath(options.dest)) !== undefined;
   const sink = FileSink.open(libc, options.dest, {
     sparse: options.sparse,

@@ -6,14 +6,13 @@
  */
 import { EFAULT, LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
+import { ZeroChunk } from "../dump/zero-chunk.ts";
 import type { Job } from "../job.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
 import type { Sink } from "../sink/sink.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
-import type { Vmcore } from "../vmcore/vmcore.ts";
 import type { Window, WindowReader } from "../vmcore/window.ts";
 import type { CopyState } from "./state.ts";
-import { ZeroChunk } from "./zero-chunk.ts";
 import { scanZeros } from "./zeros.ts";
 
 /** Bytes of a hole that are passed over at once: each step leaves some garbage, and a hole can have a million chunks. */
@@ -41,12 +40,12 @@ export async function copyWindows(
   using zeros = new ZeroChunk(libc, chunkSize);
   while (state.offset < vmcore.size) {
     const { offset } = state;
-    const holeEnd = wholeChunks(holes, vmcore, offset, chunkSize);
+    const holeEnd = wholeChunks(holes, vmcore.size, offset, chunkSize);
     if (holeEnd > offset) {
       const most = chunkSize * (sink.holes ? HOLE_CHUNKS : 1);
-      copyHole(libc, Math.min(holeEnd, offset + most), zeros, sink, state);
+      await copyHole(libc, Math.min(holeEnd, offset + most), zeros, sink, state);
     } else {
-      copyWindow(libc, reader.window(offset), sink, state);
+      await copyWindow(libc, reader.window(offset), sink, state);
     }
     sink.settle(state.offset);
     settled();
@@ -56,16 +55,20 @@ export async function copyWindows(
 }
 
 /** Where the last whole chunk ends of the hole that `offset` lies in; `offset` where there is none. */
-function wholeChunks(holes: SourceHoles, vmcore: Vmcore, offset: number, chunkSize: number): number {
+function wholeChunks(holes: SourceHoles, size: number, offset: number, chunkSize: number): number {
   const end = holes.end(offset);
-  if (end < vmcore.size) return Math.max(offset, Math.floor(end / chunkSize) * chunkSize);
-  // A file that was cut while it is copied looks like one with a last hole: its end must be read, and found missing.
-  return vmcore.file.size() < vmcore.size ? offset : vmcore.size;
+  return end >= size ? size : Math.max(offset, Math.floor(end / chunkSize) * chunkSize);
 }
 
-function copyHole(libc: Libc, end: number, zeros: ZeroChunk, sink: Sink, state: CopyState): void {
+async function copyHole(
+  libc: Libc,
+  end: number,
+  zeros: ZeroChunk,
+  sink: Sink,
+  state: CopyState,
+): Promise<void> {
   const { offset } = state;
-  sink.zeros(end - offset, offset);
+  await sink.zeros(end - offset, offset);
   state.zeroPages += Math.floor((end - offset) / libc.pageSize);
   while (state.offset < end) {
     const length = Math.min(state.chunkSize, end - state.offset);
@@ -73,7 +76,7 @@ function copyHole(libc: Libc, end: number, zeros: ZeroChunk, sink: Sink, state: 
   }
 }
 
-function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): void {
+async function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): Promise<void> {
   const { chunkSize } = state;
   try {
     const bytes = window.bytes();
@@ -86,7 +89,7 @@ function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): v
       const scan = scanZeros(libc, window);
       const last = attempt === MOST_ATTEMPTS || !sink.rewritable;
       // Where a part was written before, its zeros must be written too.
-      const written = writeWindow(sink, window, scan.runs, attempt > 1, last);
+      const written = await writeWindow(sink, window, scan.runs, attempt > 1, last);
       if (!written || (!last && window.unreadable().length > unreadable)) continue;
       // Only now: a write that fails leaves the state at the window's start.
       state.zeroPages += scan.zeroPages;
@@ -102,21 +105,21 @@ function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopyState): v
 }
 
 /** @returns false where the kernel met a page that cannot be read any more; the next look at it makes it zeros */
-function writeWindow(
+async function writeWindow(
   sink: Sink,
   window: Window,
   runs: readonly { start: number; end: number; zero: boolean }[],
   whole: boolean,
   last: boolean,
-): boolean {
+): Promise<boolean> {
   try {
     if (!sink.holes || whole) {
-      sink.data(window.address, window.length, window.offset);
+      await sink.data(window.address, window.length, window.offset);
       return true;
     }
     for (const { start, end, zero } of runs) {
-      if (zero) sink.zeros(end - start, window.offset + start);
-      else sink.data(window.address + start, end - start, window.offset + start);
+      if (zero) await sink.zeros(end - start, window.offset + start);
+      else await sink.data(window.address + start, end - start, window.offset + start);
     }
     return true;
   } catch (error) {

@@ -8,6 +8,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { type Manifest, manifestPath } from "../dump/manifest.ts";
 import { readManifest } from "../dump/manifest-file.ts";
+import { ZeroChunk } from "../dump/zero-chunk.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
@@ -17,7 +18,6 @@ import type { Vmcore } from "../vmcore/vmcore.ts";
 import { chunkSizeFor } from "../vmcore/window.ts";
 import { sourceIdentity } from "./identity.ts";
 import { CopyState } from "./state.ts";
-import { ZeroChunk } from "./zero-chunk.ts";
 import { scanZeros } from "./zeros.ts";
 
 /**

@@ -16,6 +16,10 @@ import { DirectWriter, openDirect } from "./direct.ts";
 import { type Sink, ZERO_BUFFER } from "./sink.ts";
 import { Writeback } from "./writeback.ts";
 
+/** Other file systems, partition tables and volumes have their signatures in the first page. */
+const BTRFS_MAGIC = "_BHRfS_M";
+const BTRFS_MAGIC_AT = 0x10040;
+
 export class BlockSink implements Sink {
   /** What the device held before would show through a hole. */
   readonly holes = false;
@@ -47,9 +51,11 @@ export class BlockSink implements Sink {
    * Opens a device that nothing is mounted from, and takes the mark of a whole dump off it.
    *
    * @param size bytes the dump will have
-   * @throws VmcopyError E_NO_SPACE where the device is smaller; LibcError EBUSY where it is in use
+   * @param force overwrite a device that holds something
+   * @throws VmcopyError E_NO_SPACE where the device is smaller, E_EXISTS where something is on it; LibcError EBUSY
+   *   where it is in use
    */
-  static open(libc: Libc, path: string, size: number, direct: boolean): BlockSink {
+  static open(libc: Libc, path: string, size: number, direct: boolean, force: boolean): BlockSink {
     const file = openExclusive(libc, path);
     try {
       const capacity = file.size();
@@ -57,6 +63,12 @@ export class BlockSink implements Sink {
         throw new VmcopyError(
           "E_NO_SPACE",
           `Cannot write to ${path}: the dump needs ${formatSize(size)} (${size} bytes), the device has ${formatSize(capacity)} (${capacity} bytes)`,
+        );
+      }
+      if (!force && !isBlank(file)) {
+        throw new VmcopyError(
+          "E_EXISTS",
+          `Cannot write to ${path}: something is on it, a dump or a file system; overwrite it by --force`,
         );
       }
       return new BlockSink(path, file, direct);
@@ -117,4 +129,14 @@ function openExclusive(libc: Libc, path: string): File {
       error.code === "EBUSY" ? "; it is mounted or part of an array: unmount or stop it first" : "";
     throw new VmcopyError("E_IO", `${error.message}${advice}`, undefined, { cause: error });
   }
+}
+
+/** Whether nothing is on a device, or just a dump that did not end: its first page is zeros. */
+function isBlank(file: File): boolean {
+  const { libc } = file;
+  using page = Mapping.buffer(libc, libc.pageSize);
+  file.pread(page.address, libc.pageSize, 0);
+  if (page.bytes().some((byte) => byte !== 0)) return false;
+  const length = file.pread(page.address, BTRFS_MAGIC.length, BTRFS_MAGIC_AT);
+  return new TextDecoder("latin1").decode(page.bytes(0, length)) !== BTRFS_MAGIC;
 }

@@ -1,4 +1,4 @@
-/** Where a dump's bytes go. A sink is written from front to back. */
+/** Where a dump's bytes go. A sink is written from front to back, each step awaited before the next. */
 
 export interface Sink {
   /** the path as the user gave it; "-" for standard output */
@@ -9,10 +9,10 @@ export interface Sink {
   readonly rewritable: boolean;
   /** bytes that were really written so far, holes left out */
   readonly bytesWritten: number;
-  /** Writes `length` bytes of memory at `offset`. @throws LibcError, VmcopyError */
-  data(address: number, length: number, offset: number): void;
-  /** `length` zero bytes at `offset`. @throws LibcError, VmcopyError */
-  zeros(length: number, offset: number): void;
+  /** Writes `length` bytes of memory at `offset`. A promise only where it has to wait. @throws LibcError, VmcopyError */
+  data(address: number, length: number, offset: number): void | Promise<void>;
+  /** `length` zero bytes at `offset`. A promise only where it has to wait. @throws LibcError, VmcopyError */
+  zeros(length: number, offset: number): void | Promise<void>;
   /** Everything before `offset` is written: it may be flushed. @throws LibcError */
   settle(offset: number): void;
   /** The dump is whole, `size` bytes: makes it durable. @throws LibcError */

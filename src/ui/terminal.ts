@@ -41,8 +41,8 @@ export class Terminal implements Job {
     writeAll(1, text);
   }
 
-  /** One line of what went well. Left out when quiet. */
-  say(line: string): void {
+  /** One line of what is done or went well. Left out when quiet. */
+  inform(line: string): void {
     if (!this.#options.quiet) this.#line(printable(line));
   }
 

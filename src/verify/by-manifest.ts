@@ -1,8 +1,10 @@
 /** A dump against its manifest: every chunk is read back and digested. Nothing else is needed, on any machine. */
+import { createHash } from "node:crypto";
 import { isMediumError } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { Manifest } from "../dump/manifest.ts";
+import { ZeroChunk } from "../dump/zero-chunk.ts";
 import type { Job } from "../job.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
 import { SourceHoles } from "../vmcore/holes.ts";
@@ -38,8 +40,9 @@ export async function verifyByManifest(job: Job, dump: File, dumpSize: number, m
   }
   const holes = new SourceHoles(dump, dumpSize);
   using buffer = Mapping.buffer(dump.libc, chunkSize);
-  using zeros = Mapping.buffer(dump.libc, chunkSize);
-  let wholeHole: bigint | undefined;
+  using zeros = new ZeroChunk(dump.libc, chunkSize);
+  // Of a whole dump that was copied with --sha256.
+  const sha256 = manifest.complete && manifest.sha256 !== null ? createHash("sha256") : undefined;
   const covered = Math.min(manifest.dump.size, digests.length * chunkSize);
   let bytesCompared = 0;
   job.start("verify", covered);
@@ -51,11 +54,13 @@ export async function verifyByManifest(job: Job, dump: File, dumpSize: number, m
       let digest: bigint | undefined;
       const isHole = holes.end(offset) >= offset + length;
       if (isHole) {
-        if (length === chunkSize) wholeHole ??= xxh3(zeros.bytes());
-        digest = length === chunkSize ? wholeHole : xxh3(zeros.bytes(0, length));
+        digest = zeros.digest(length);
+        sha256?.update(zeros.bytes(length));
       } else {
         try {
-          digest = xxh3(buffer.bytes(0, dump.pread(buffer.address, length, offset)));
+          const bytes = buffer.bytes(0, dump.pread(buffer.address, length, offset));
+          digest = xxh3(bytes);
+          sha256?.update(bytes);
         } catch (error) {
           if (!isMediumError(error)) throw error;
           findings.problem(
@@ -72,6 +77,9 @@ export async function verifyByManifest(job: Job, dump: File, dumpSize: number, m
     }
   } finally {
     job.end();
+  }
+  if (sha256 !== undefined && sha256.digest("hex") !== manifest.sha256) {
+    findings.problem("its SHA-256 is not the one in its manifest");
   }
   findings.sizes(dumpSize, manifest.dump.size, "its manifest says");
   if (!manifest.complete) {

@@ -1,7 +1,7 @@
 /** `vmcopy verify`: whether a dump is what it should be, by its manifest or by its source. */
 import { S_IFBLK, S_IFMT } from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
-import { File } from "../../ffi/file.ts";
+import type { File } from "../../ffi/file.ts";
 import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath } from "../dump/manifest.ts";
@@ -11,7 +11,7 @@ import type { Job } from "../job.ts";
 import { availableMemory } from "../memory-usage.ts";
 import { incompletePath } from "../sink/file.ts";
 import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
-import { Vmcore } from "../vmcore/vmcore.ts";
+import { openForReading, Vmcore } from "../vmcore/vmcore.ts";
 import { chunkSizeFor, type Method, WindowReader } from "../vmcore/window.ts";
 import { verifyByManifest } from "./by-manifest.ts";
 import { verifyBySource } from "./by-source.ts";
@@ -68,7 +68,7 @@ export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): 
 
 function openDump(libc: Libc, path: string): File {
   try {
-    return File.open(libc, path);
+    return openForReading(libc, path);
   } catch (error) {
     if (!(error instanceof LibcError)) throw error;
     const incomplete = incompletePath(path);

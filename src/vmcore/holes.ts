@@ -1,5 +1,6 @@
 /** Holes of a sparse source file: what need not be read at all. */
 import { SEEK_DATA, SEEK_HOLE } from "../../ffi/constants.ts";
+import { ENXIO } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 
 export class SourceHoles {
@@ -22,8 +23,9 @@ export class SourceHoles {
       const { libc, fd } = this.#file;
       const start = libc.backend.calls.lseek(fd, offset, SEEK_DATA);
       if (start === -1) {
-        // ENXIO: no data to the end. Anything else: this file system cannot tell, so all is data.
-        const nothing = libc.backend.errno() === 6;
+        // ENXIO: no data to the end, unless the end was cut off meanwhile, which reading must find out. Anything
+        // else: this file system cannot tell, so all is data.
+        const nothing = libc.backend.errno() === ENXIO && this.#file.size() >= this.#size;
         this.#dataStart = nothing ? this.#size : offset;
         this.#dataEnd = Infinity;
       } else {

@@ -52,12 +52,6 @@ export class Vmcore implements ByteReader, Disposable {
     const file = openSource(libc, path);
     try {
       const type = file.status().mode & S_IFMT;
-      if (type !== S_IFREG && type !== S_IFBLK) {
-        throw new VmcopyError(
-          "E_NOT_VMCORE",
-          `Cannot read ${path} as a vmcore: it is neither a file nor a block device`,
-        );
-      }
       const system = file.fileSystem().type;
       const inMemory = system === TMPFS_MAGIC || system === RAMFS_MAGIC;
       const backing =
@@ -106,10 +100,22 @@ export class Vmcore implements ByteReader, Disposable {
   }
 }
 
+/** Opens a vmcore or a dump for reading. @throws VmcopyError E_NOT_VMCORE where it is no file or block device; LibcError */
+export function openForReading(libc: Libc, path: string): File {
+  // O_NONBLOCK: a FIFO is opened at once, to be refused, and not when somebody writes to it.
+  const file = File.open(libc, path, O_RDONLY | O_NONBLOCK);
+  const type = file.status().mode & S_IFMT;
+  if (type === S_IFREG || type === S_IFBLK) return file;
+  file.close();
+  throw new VmcopyError(
+    "E_NOT_VMCORE",
+    `Cannot read ${path} as a vmcore: it is neither a file nor a block device`,
+  );
+}
+
 function openSource(libc: Libc, path: string): File {
   try {
-    // O_NONBLOCK: a FIFO is opened at once, to be refused, and not when somebody writes to it.
-    return File.open(libc, path, O_RDONLY | O_NONBLOCK);
+    return openForReading(libc, path);
   } catch (error) {
     if (!(error instanceof LibcError)) throw error;
     const advice =

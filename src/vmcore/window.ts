@@ -16,13 +16,13 @@ import type { Vmcore } from "./vmcore.ts";
 
 /** Chunks are this large or larger: what stays in a core's own cache between being read and being written. */
 export const LEAST_CHUNK = 256 << 10;
-const LARGEST_CHUNK = 16 << 20;
+const LARGEST_CHUNK = 4 << 20;
 /** Larger chunks are taken where there would be more than so many: their digests have to stay in memory. */
 const MOST_CHUNKS = 65_536;
 
 /**
  * Bytes of a chunk, the unit of digests, of fallback reads and of the one buffer: 256 KiB for a vmcore of up
- * to 16 GiB, 1 MiB up to 64 GiB, 4 MiB up to 256 GiB, 16 MiB for more.
+ * to 16 GiB, 1 MiB up to 64 GiB, 4 MiB for more.
  *
  * @param size bytes of the vmcore
  */

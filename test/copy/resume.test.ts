@@ -47,7 +47,7 @@ describe("copy --resume", () => {
     );
     const job = testJob();
     const report = await copy({ source, dest, ...options, resume: true }, libc, job);
-    expect(job.warnings).toEqual([`${at} of ${size} bytes are there and right: going on behind them`]);
+    expect(job.told).toEqual([`${at} of ${size} bytes are there and right: going on behind them`]);
     expect(report.bytesRead).toBe(size - at);
     expect(same(source, dest)).toBe(true);
     expect((await verify(dest)).ok).toBe(true);
@@ -155,7 +155,7 @@ describe("copy --resume", () => {
     prepare();
     const job = testJob();
     const report = await copy({ source, dest, resume: true }, libc, job);
-    expect(job.warnings).toEqual([expect.stringMatching(message)]);
+    expect(job.told).toEqual([expect.stringMatching(message)]);
     expect(report.bytesRead).toBe(size);
     expect(same(source, dest)).toBe(true);
     expect((await verify(dest)).ok).toBe(true);

@@ -64,6 +64,27 @@ print(h.hexdigest()); sys.exit(p.wait())`;
     expect(err).toMatch(/^vmcopy: copy: Cannot write \/dev\/full: no space left on device \(ENOSPC\).*\n$/);
   });
 
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("a pipe that nobody empties does not keep it from %s", async (signal, exitCode) => {
+    const script = `exec ${shellLine("copy", source, "-")}`;
+    // The second program holds the pipe open and reads nothing.
+    const child = Bun.spawn(["bash", "-c", `${script} > >(exec sleep 5 2> /dev/null)`], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    await Bun.sleep(500);
+    expect(child.exitCode).toBe(null);
+    const signalled = performance.now();
+    child.kill(signal);
+    await child.exited;
+    expect(child.exitCode).toBe(exitCode);
+    expect(performance.now() - signalled).toBeLessThan(3000);
+    expect(await new Response(child.stderr).text()).toContain(`Stopped by ${signal}`);
+  });
+
   it("a FIFO", async () => {
     const fifo = path("fifo");
     const { code, out } = await shell(

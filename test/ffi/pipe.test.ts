@@ -45,7 +45,11 @@ describe("a FIFO that does not block", () => {
     using buffer = Mapping.buffer(on, SIZE);
     const bytes = buffer.bytes();
     for (let at = 0; at < SIZE; at++) bytes[at] = (at * 7 + (at >> 9)) & 0xff;
-    file.write(buffer.address, SIZE);
+    for (let done = 0; done < SIZE; ) {
+      const count = file.write(buffer.address + done, SIZE - done);
+      if (count === 0) file.waitUntilWritable(1000);
+      done += count;
+    }
     expect(await reader.exited).toBe(0);
     file.close();
     expect(Buffer.compare(readFileSync(`${fifo}.out`), bytes)).toBe(0);

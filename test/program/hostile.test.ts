@@ -23,7 +23,7 @@ const regions = [
   { offset: 0, length: base.headersSize },
   { offset: base.notesAt, length: base.notesSize },
 ];
-const silent: Job = { start() {}, update() {}, end() {}, warn() {}, breathe: async () => {} };
+const silent: Job = { start() {}, update() {}, end() {}, inform() {}, warn() {}, breathe: async () => {} };
 
 describe("the whole copy", () => {
   it("of 400 mutated vmcores: byte-identical or refused, and nothing left of what was refused", async () => {

@@ -19,7 +19,7 @@ const { bytes, dataAt } = buildVmcore({
 writeFileSync(source, bytes);
 const CAPACITY = 12 << 20;
 
-function blankImage(name: string, size = CAPACITY): string {
+function usedImage(name: string, size = CAPACITY): string {
   writeFileSync(path(name), new Uint8Array(size).fill(0xaa));
   return path(name);
 }
@@ -52,8 +52,8 @@ describe("a block device, injected", () => {
     { method: "mmap", mapSize: 64 << 20 },
     { direct: true, method: "mmap" },
   ] as const)("holds the dump from its first byte: %p", async (options) => {
-    const device = blankImage("whole");
-    const report = await copy({ source, dest: device, ...options }, asDevice(device));
+    const device = usedImage("whole");
+    const report = await copy({ source, dest: device, force: true, ...options }, asDevice(device));
     expect(report.manifest).toBe(null);
     const held = readFileSync(device);
     expect(held.subarray(0, bytes.length).equals(bytes)).toBe(true);
@@ -68,24 +68,24 @@ describe("a block device, injected", () => {
   it("that just fits, its size no multiple of a page, with O_DIRECT", async () => {
     const odd = path("odd");
     writeFileSync(odd, buildVmcore({ ...PLAIN, tail: 512 }).bytes);
-    const device = blankImage("tight", statSync(odd).size);
-    await copy({ source: odd, dest: device, direct: true }, asDevice(device));
+    const device = usedImage("tight", statSync(odd).size);
+    await copy({ source: odd, dest: device, force: true, direct: true }, asDevice(device));
     expect(readFileSync(device).equals(readFileSync(odd))).toBe(true);
   });
 
   it("that is too small is refused with both figures, and left as it was", async () => {
-    const device = blankImage("small", 4 << 20);
-    const error = await failure(copy({ source, dest: device }, asDevice(device)));
+    const device = usedImage("small", 4 << 20);
+    const error = await failure(copy({ source, dest: device, force: true }, asDevice(device)));
     expect(error).toMatchObject({ code: "E_NO_SPACE", exitCode: 2 });
     expect(error.message).toContain(`(${bytes.length} bytes), the device has 4 MiB (${4 << 20} bytes)`);
     expect(readFileSync(device).every((byte) => byte === 0xaa)).toBe(true);
   });
 
   it("where the copy fails has no ELF header, nor the one of an older dump", async () => {
-    const device = blankImage("broken");
-    await copy({ source, dest: device }, asDevice(device));
+    const device = usedImage("broken");
+    await copy({ source, dest: device, force: true }, asDevice(device));
     const broken = asDevice(device, { pwrite: failAfterBytes(5 << 20, "EIO") });
-    const error = await failure(copy({ source, dest: device }, broken));
+    const error = await failure(copy({ source, dest: device, force: true }, broken));
     expect(error.code).toBe("E_IO");
     expect(error.message).toContain("holds an incomplete dump, marked by an empty first page");
     expect(
@@ -96,7 +96,7 @@ describe("a block device, injected", () => {
   });
 
   it("gets its first page last, after a sync", async () => {
-    const device = blankImage("order");
+    const device = usedImage("order");
     const events: string[] = [];
     const rules: Rules = {
       pwrite: (call, real) => {
@@ -108,19 +108,42 @@ describe("a block device, injected", () => {
         return real(...call.args);
       },
     };
-    await copy({ source, dest: device }, asDevice(device, rules));
+    await copy({ source, dest: device, force: true }, asDevice(device, rules));
     const order = events.filter((event, index) => event !== events[index - 1]);
     expect(order).toEqual(["first page", "sync", "data", "sync", "first page", "sync"]);
   });
 
+  it.each([
+    ["a file system in its first page", 1080, [0x53, 0xef]],
+    ["a dump", 0, [0x7f, 0x45]],
+    ["btrfs", 0x10040, [..."_BHRfS_M"].map((letter) => letter.charCodeAt(0))],
+  ])("that holds %s is overwritten only by force", async (_, at, magic) => {
+    const device = path("held");
+    const held = new Uint8Array(CAPACITY);
+    held.set(magic, at);
+    writeFileSync(device, held);
+    const error = await failure(copy({ source, dest: device, force: false }, asDevice(device)));
+    expect(error).toMatchObject({ code: "E_EXISTS", exitCode: 2 });
+    expect(readFileSync(device).equals(held)).toBe(true);
+  });
+
+  it("that is blank, or holds a dump that did not end, needs no force", async () => {
+    const device = path("unended");
+    const held = new Uint8Array(CAPACITY).fill(0xaa);
+    held.fill(0, 0, 4096);
+    writeFileSync(device, held);
+    await copy({ source, dest: device, force: false }, asDevice(device));
+    expect(readFileSync(device).subarray(0, bytes.length).equals(bytes)).toBe(true);
+  });
+
   it("that is mounted is refused", async () => {
-    const device = blankImage("busy");
+    const device = usedImage("busy");
     const busy = asDevice(device, {
       // O_RDWR | O_EXCL without O_CREAT
       open: (call, real) =>
         ((call.args[1] ?? 0) & 0o302) === 0o202 ? call.fail("EBUSY") : real(...call.args),
     });
-    const error = await failure(copy({ source, dest: device }, busy));
+    const error = await failure(copy({ source, dest: device, force: true }, busy));
     expect(error.message).toMatch(/EBUSY.*unmount/);
   });
 });
@@ -144,7 +167,7 @@ describe.skipIf(!canLoop)(
     it.each([{}, { direct: true }, { sparse: false, method: "mmap" }] as const)(
       "holds the dump: %p",
       async (options) => {
-        await copy({ source, dest: device, ...options });
+        await copy({ source, dest: device, force: true, ...options });
         expect((await verify(device, { source })).ok).toBe(true);
         const { out } = await shell(`head -c ${bytes.length} ${device} | cmp - ${source} && echo same`);
         expect(out).toBe("same\n");
@@ -152,7 +175,7 @@ describe.skipIf(!canLoop)(
     );
 
     it("is copied from as well", async () => {
-      await copy({ source, dest: device });
+      await copy({ source, dest: device, force: true });
       const other = path("again");
       const { size } = statSync(image);
       await copy({ source: device, dest: other });

@@ -7,17 +7,20 @@ import type { Job } from "../../src/job.ts";
 import { type VerifyOptions, type VerifyReport, verifyDump } from "../../src/verify/verify.ts";
 import { libc } from "./files.ts";
 
-/** A job that keeps the warnings. @param breathe called where signals are let in, with the bytes done */
-export function testJob(breathe: (done: number) => void = () => {}): Job & { warnings: string[] } {
+/** A job that keeps what it is told. @param breathe called where signals are let in, with the bytes done */
+export function testJob(breathe: (done: number) => void = () => {}): Job & { told: string[]; warnings: string[] } {
   let done = 0;
+  const told: string[] = [];
   const warnings: string[] = [];
   return {
+    told,
     warnings,
     start: () => {},
     update: (bytes) => {
       done = bytes;
     },
     end: () => {},
+    inform: (line) => told.push(line),
     warn: (line) => warnings.push(line),
     breathe: async () => breathe(done),
   };
