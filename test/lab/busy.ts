@@ -27,7 +27,7 @@ const captureScript = `
 export async function busyVmcore({ memMiB = 3072 }: { memMiB?: number } = {}): Promise<string> {
   const kernel = await debianKernel();
   const key = contentKey([kernel.name, String(memMiB), workload, captureScript]);
-  return cached("vmcores", `busy-${memMiB}M-${key}.vmcore`, async (path) => {
+  const make = async (path: string) => {
     const directory = createRun();
     try {
       const busy = await busyMachine(directory, memMiB);
@@ -51,7 +51,9 @@ export async function busyVmcore({ memMiB = 3072 }: { memMiB?: number } = {}): P
     } finally {
       removeRun(directory);
     }
-  });
+  };
+  // Three gigabytes each: one to use and one to compare it with.
+  return cached("vmcores", `busy-${memMiB}M-${key}.vmcore`, make, 2);
 }
 
 /** A machine with work to do, as part of what `crashAndCapture` wants; its disk of files is made in `directory`. */

@@ -31,7 +31,12 @@ test("a content key depends on the parts and where they end", () => {
 });
 
 test("times of the capture kernel are read by name; an unknown name is refused", () => {
-  expect(readTimes("dd 1.00 3.50\nnull 4.00 4.25\n")).toEqual({ dd: [2.5], null: [0.25], disk: [] });
+  expect(readTimes("dd 1.00 3.50\nnull 4.00 4.25\n")).toEqual({
+    dd: [2.5],
+    dd_disk: [],
+    null: [0.25],
+    disk: [],
+  });
   expect(() => readTimes("cp 1 2")).toThrow("unknown name (cp 1 2)");
 });
 

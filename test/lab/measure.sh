@@ -15,6 +15,7 @@ for _ in 1 2 3; do
   timed dd dd if=/proc/vmcore of=/dev/null bs=1M
   timed null vmcopy copy -q /proc/vmcore /dev/null
   timed disk copy_to_disk
+  timed dd_disk dd if=/proc/vmcore of=/out/dd bs=1M conv=fsync
+  rm /out/dump /out/dd
 done
-rm /out/dump
 vmcopy bench --json --bytes 128M --modes read,touch --map-sizes 4M > /out/bench.json
