@@ -35,8 +35,10 @@ export interface FileStatus {
 export interface FileSystemStatus {
   /** f_type, for example PROC_SUPER_MAGIC */
   readonly type: number;
-  /** bytes that this user may still write */
+  /** bytes that anybody may still write */
   readonly available: number;
+  /** bytes of those, and for root of the ones kept back, some of which the file system itself may need */
+  readonly atMost: number;
 }
 
 // The scratch page run: two paths, then one structure.
@@ -120,11 +122,11 @@ export class Libc {
     const at = this.structure();
     this.retry("statfs", path, () => this.backend.calls.fstatfs(fd, at));
     const blockSize = Number(this.#structure.getBigInt64(STATFS.f_bsize, true));
-    // Root may use the reserved blocks too.
-    const free = process.getuid?.() === 0 ? STATFS.f_bfree : STATFS.f_bavail;
+    const bytesOf = (field: number) => Number(this.#structure.getBigUint64(field, true)) * blockSize;
     return {
       type: Number(this.#structure.getBigInt64(STATFS.f_type, true)),
-      available: Number(this.#structure.getBigUint64(free, true)) * blockSize,
+      available: bytesOf(STATFS.f_bavail),
+      atMost: bytesOf(process.getuid?.() === 0 ? STATFS.f_bfree : STATFS.f_bavail),
     };
   }
 

@@ -92,10 +92,11 @@ function toJson(report: CopyReport): object {
 
 function toText(report: CopyReport): string {
   const { dest, bytesRead, bytesWritten, seconds, pages, unreadable, manifest } = report;
-  const zeros = `${formatPercent(pages.zero, pages.total)} of the pages are zeros`;
+  const zeros =
+    pages.zero === null ? "" : `; ${formatPercent(pages.zero, pages.total)} of the pages are zeros`;
   const lines = [
     `${report.source} -> ${dest === "-" ? "standard output" : dest}`,
-    `  ${formatSize(bytesRead)} read by ${report.method === "mmap" ? "mmap" : "pread"}, ${formatSize(bytesWritten)} written in ${formatDuration(seconds)} (${formatRate(bytesRead / seconds)}); ${zeros}`,
+    `  ${formatSize(bytesRead)} read by ${report.method === "mmap" ? "mmap" : "pread"}, ${formatSize(bytesWritten)} written in ${formatDuration(seconds)} (${formatRate(bytesRead / seconds)})${zeros}`,
   ];
   if (unreadable.length > 0) lines.push(`  INCOMPLETE: ${unreadable.length} ranges could not be read`);
   if (manifest !== null) lines.push(`  prove it anywhere: vmcopy verify ${dest}`);

@@ -45,7 +45,8 @@ export interface CopyReport {
   readonly anonymousRssBytes: number;
   /** its path, or null where there is none */
   readonly manifest: string | null;
-  readonly pages: { readonly total: number; readonly zero: number };
+  /** zero: null where nobody looked for zero pages */
+  readonly pages: { readonly total: number; readonly zero: number | null };
   readonly unreadable: readonly UnreadableRange[];
   /** one line each: what is not as it should be */
   readonly problems: readonly string[];
@@ -70,8 +71,9 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     job.warn(line);
   };
 
-  const state = new CopyState(chunkSizeFor(vmcore.size), options.sha256);
   const kind = sinkKind(libc, options.dest);
+  const hasManifest = kind === "file" && options.manifest;
+  const state = new CopyState(chunkSizeFor(vmcore.size), hasManifest, hasManifest && options.sha256);
   if (options.resume) {
     if (kind !== "file") {
       throw new VmcopyError("E_USAGE", `Cannot resume ${options.dest}: only a copy to a file can be resumed`);
@@ -79,7 +81,7 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     job.inform(await resumeState(libc, job, vmcore, options.dest, options.force, state));
   }
   const resumedAt = state.offset;
-  const makeManifest = kind === "file" && options.manifest ? manifestMaker(vmcore) : undefined;
+  const makeManifest = hasManifest ? manifestMaker(vmcore) : undefined;
   const partial = manifestPath(incompletePath(options.dest));
   const anonymous = new AnonymousPeak();
   using guard = new FaultGuard(libc);
@@ -147,7 +149,10 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     peakRssBytes: memoryUsage().peakRss,
     anonymousRssBytes: anonymous.value,
     manifest: makeManifest === undefined ? null : manifestPath(options.dest),
-    pages: { total: Math.ceil(vmcore.size / libc.pageSize), zero: state.zeroPages },
+    pages: {
+      total: Math.ceil(vmcore.size / libc.pageSize),
+      zero: kind === "stream" ? null : state.zeroPages,
+    },
     unreadable,
     problems,
   };

@@ -64,9 +64,9 @@ export function openSink(opening: Opening): Sink {
     resumeAt: resumes ? resumedAt : undefined,
   });
   try {
-    const available = sink.available();
-    if (available < vmcore.size - resumedAt) {
-      const warning = checkSpace(options.dest, spaceNeed(vmcore, resumedAt, options.sparse), available);
+    const space = sink.space();
+    if (space.available < vmcore.size - resumedAt) {
+      const warning = checkSpace(options.dest, spaceNeed(vmcore, resumedAt, options.sparse), space);
       if (warning !== undefined) warn(warning);
     }
     if (!resumes) beginAnew();
@@ -85,7 +85,7 @@ export function openSink(opening: Opening): Sink {
 
 /** @throws VmcopyError E_NO_SPACE where the file system has not so much, or a quota allows less; LibcError */
 function reserve(sink: FileSink, dest: string, size: number, resumedAt: number): void {
-  const available = sink.available();
+  const { available } = sink.space();
   try {
     sink.reserve(size);
   } catch (error) {

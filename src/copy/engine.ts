@@ -3,6 +3,7 @@
  *
  * Each chunk is digested first, which touches every byte of it: whatever cannot be read has become zeros by
  * then, so that digest and dump agree. Then write(2) takes the data straight from where the kernel mapped it.
+ * Where nobody asks for digests (a stream), one word of each page is touched instead.
  */
 import { EFAULT, LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
@@ -72,7 +73,7 @@ async function copyHole(
   state.zeroPages += Math.floor((end - offset) / libc.pageSize);
   while (state.offset < end) {
     const length = Math.min(state.chunkSize, end - state.offset);
-    state.add(zeros.digest(length), zeros.bytes(length));
+    state.add(state.digesting ? zeros.digest(length) : undefined, zeros.bytes(length));
   }
 }
 
@@ -81,12 +82,10 @@ async function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopySta
   try {
     const bytes = window.bytes();
     for (let attempt = 1; ; attempt++) {
-      const digests: bigint[] = [];
-      for (let at = 0; at < window.length; at += chunkSize) {
-        digests.push(xxh3(bytes.subarray(at, at + chunkSize)));
-      }
+      const digests = state.digesting ? digestChunks(bytes, chunkSize) : touch(libc, window);
       const unreadable = window.unreadable().length;
-      const scan = scanZeros(libc, window);
+      // A stream takes zeros as it takes anything: nobody looks for them.
+      const scan = sink.rewritable ? scanZeros(libc, window) : { runs: [], zeroPages: 0 };
       const last = attempt === MOST_ATTEMPTS || !sink.rewritable;
       // Where a part was written before, its zeros must be written too.
       const written = await writeWindow(sink, window, scan.runs, attempt > 1, last);
@@ -94,14 +93,28 @@ async function copyWindow(libc: Libc, window: Window, sink: Sink, state: CopySta
       // Only now: a write that fails leaves the state at the window's start.
       state.zeroPages += scan.zeroPages;
       for (const extent of window.unreadable()) state.addUnreadable(extent);
-      for (const [index, digest] of digests.entries()) {
-        state.add(digest, bytes.subarray(index * chunkSize, (index + 1) * chunkSize));
+      for (let at = 0; at < bytes.length; at += chunkSize) {
+        state.add(digests[at / chunkSize], bytes.subarray(at, at + chunkSize));
       }
       return;
     }
   } finally {
     window.release();
   }
+}
+
+function digestChunks(bytes: Uint8Array, chunkSize: number): bigint[] {
+  const digests: bigint[] = [];
+  for (let at = 0; at < bytes.length; at += chunkSize) {
+    digests.push(xxh3(bytes.subarray(at, at + chunkSize)));
+  }
+  return digests;
+}
+
+/** Makes pages that cannot be read known, and zeros, before the kernel meets them. @returns no digests */
+function touch(libc: Libc, window: Window): bigint[] {
+  for (let at = 0; at < window.length; at += libc.pageSize) libc.backend.peek(window.address + at);
+  return [];
 }
 
 /** @returns false where the kernel met a page that cannot be read any more; the next look at it makes it zeros */

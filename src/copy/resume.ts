@@ -80,7 +80,7 @@ async function takeBack(libc: Libc, job: Job, vmcore: Vmcore, dest: string): Pro
   } catch {
     return false;
   }
-  const state = new CopyState(chunkSizeFor(vmcore.size), false);
+  const state = new CopyState(chunkSizeFor(vmcore.size), true, false);
   if (!manifest?.complete || !isOf(manifest, vmcore) || manifest.chunkSize !== state.chunkSize) return false;
   await checkChunks(libc, job, dest, manifest, state);
   if (state.offset < vmcore.size) return false;

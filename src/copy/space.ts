@@ -1,6 +1,7 @@
 /** Whether a dump will fit, asked before its first byte is written. */
 import { Mapping } from "../../ffi/mapping.ts";
 import { VmcopyError } from "../errors.ts";
+import type { Space } from "../sink/file.ts";
 import { formatSize } from "../units.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
 
@@ -47,9 +48,9 @@ export function spaceNeed(vmcore: Vmcore, offset: number, sparse: boolean): Spac
  * @returns a warning where the dump may not fit
  * @throws VmcopyError E_NO_SPACE where it cannot
  */
-export function checkSpace(dest: string, need: SpaceNeed, available: number): string | undefined {
+export function checkSpace(dest: string, need: SpaceNeed, { available, atMost }: Space): string | undefined {
   const figures = `the dump needs about ${formatSize(need.likely)} (${need.basis}), ${formatSize(available)} (${available} bytes) are free`;
-  if (available < need.least) {
+  if (atMost < need.least) {
     throw new VmcopyError(
       "E_NO_SPACE",
       `Cannot write ${dest}: ${figures}; free ${formatSize(need.likely - available)} or write elsewhere`,

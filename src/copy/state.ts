@@ -8,7 +8,7 @@ export class CopyState {
   offset = 0;
   readonly digests = new Digests();
   readonly unreadable: Extent[] = [];
-  /** pages found to be all zeros */
+  /** pages found to be all zeros; a copy to a stream does not look for them */
   zeroPages = 0;
   /** SHA-256 of everything before `offset`, where it was asked for */
   readonly sha256: Hash | undefined;
@@ -16,6 +16,8 @@ export class CopyState {
   constructor(
     /** bytes */
     readonly chunkSize: number,
+    /** whether anybody will ask for the digests */
+    readonly digesting: boolean,
     wantsSha256: boolean,
   ) {
     this.sha256 = wantsSha256 ? createHash("sha256") : undefined;
@@ -31,10 +33,10 @@ export class CopyState {
     }
   }
 
-  /** Records a chunk that was copied. @param bytes the chunk's data */
-  add(digest: bigint, bytes: Uint8Array): void {
-    this.digests.push(digest);
+  /** Records a chunk that was copied. @param digest undefined where none are wanted @param bytes the chunk's data */
+  add(digest: bigint | undefined, bytes: Uint8Array): void {
+    if (digest !== undefined) this.digests.push(digest);
     this.sha256?.update(bytes);
-    this.offset = (this.digests.length - 1) * this.chunkSize + bytes.length;
+    this.offset += bytes.length;
   }
 }

@@ -28,42 +28,43 @@ export interface Scan {
  * shifted by eight bytes, which memcmp does at the speed of memory.
  */
 export function scanZeros(libc: Libc, window: Pick<Window, "address" | "length" | "bytes">): Scan {
-  const { pageSize, backend } = libc;
+  const { pageSize } = libc;
+  const { memcmp } = libc.backend.calls;
   const { address, length } = window;
   const bytes = window.bytes();
-  const whole = Math.floor(length / pageSize);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, (whole * pageSize) / 4);
-  const wordsPerPage = pageSize / 4;
+  // A last partial page (a file that is no whole number of pages) counts as data.
+  const pages = Math.floor(length / pageSize);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, (pages * pageSize) / 4);
   const runs: Run[] = [];
   let zeroPages = 0;
-  /** where the data run begins that is being collected, and where the zero run after it */
   let dataStart = 0;
-  let zeroStart = -1;
-
-  const close = (end: number) => {
-    // A zero run ends here: it stands alone if it is long enough, else it joins the data around it.
-    if (zeroStart < 0 || end - zeroStart < SMALLEST_HOLE) return;
-    if (zeroStart > dataStart) runs.push({ start: dataStart, end: zeroStart, zero: false });
-    runs.push({ start: zeroStart, end, zero: true });
-    dataStart = end;
-  };
-
-  for (let page = 0, word = 0; page < whole; page++, word += wordsPerPage) {
-    const at = page * pageSize;
-    const zero =
-      words[word] === 0 &&
-      words[word + 1] === 0 &&
-      backend.calls.memcmp(address + at, address + at + 8, pageSize - 8) === 0;
-    if (zero) {
-      zeroPages++;
-      if (zeroStart < 0) zeroStart = at;
-    } else if (zeroStart >= 0) {
-      close(at);
-      zeroStart = -1;
+  for (let page = 0; page < pages; ) {
+    const first = nextSuspect(words, page, pages, pageSize / 4);
+    page = first;
+    while (page < pages) {
+      const at = page * pageSize;
+      if (words[at / 4] !== 0 || words[at / 4 + 1] !== 0) break;
+      if (memcmp(address + at, address + at + 8, pageSize - 8) !== 0) break;
+      page++;
     }
+    zeroPages += page - first;
+    const [start, end] = [first * pageSize, page * pageSize];
+    if (end - start >= SMALLEST_HOLE) {
+      if (start > dataStart) runs.push({ start: dataStart, end: start, zero: false });
+      runs.push({ start, end, zero: true });
+      dataStart = end;
+    }
+    // It began with zeros, or follows a zero page, and holds data.
+    if (page < pages) page++;
   }
-  close(whole * pageSize);
-  // A last partial page (a file that is no whole number of pages) counts as data.
   if (dataStart < length) runs.push({ start: dataStart, end: length, zero: false });
   return { runs, zeroPages };
+}
+
+/** The next page whose first eight bytes are zeros; `pages` where there is none. Small, to be compiled early. */
+function nextSuspect(words: Int32Array, from: number, pages: number, wordsPerPage: number): number {
+  for (let page = from, word = from * wordsPerPage; page < pages; page++, word += wordsPerPage) {
+    if (words[word] === 0 && words[word + 1] === 0) return page;
+  }
+  return pages;
 }

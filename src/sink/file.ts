@@ -33,6 +33,12 @@ export function incompletePath(dest: string): string {
   return `${dest}.incomplete`;
 }
 
+/** Bytes that a dump may take: those that are free for anybody, and those that root may have beside them. */
+export interface Space {
+  readonly available: number;
+  readonly atMost: number;
+}
+
 export class FileSink implements Sink {
   readonly holes: boolean;
   readonly rewritable = true;
@@ -81,9 +87,10 @@ export class FileSink implements Sink {
   }
 
   /** Bytes that the file system will have for this user once {@link FileSink.begin} was called. */
-  available(): number {
+  space(): Space {
     const givenUp = this.#file.status().allocated - (this.options.resumeAt ?? 0);
-    return this.#file.fileSystem().available + Math.max(0, givenUp);
+    const { available, atMost } = this.#file.fileSystem();
+    return { available: available + Math.max(0, givenUp), atMost: atMost + Math.max(0, givenUp) };
   }
 
   /**

@@ -104,10 +104,12 @@ export class Terminal implements Job {
     else writeAll(2, `${text}\n`);
   }
 
-  #colours(stream: { isTTY?: boolean }): boolean {
-    return (
-      this.#options.colour && stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
-    );
+  #colours(stream: { isTTY?: boolean; columns?: number }): boolean {
+    const { NO_COLOR, TERM } = process.env;
+    // A serial console is a terminal too, but of no width and of a kind that nobody knows.
+    const isKnown =
+      stream.isTTY === true && (stream.columns ?? 0) > 0 && TERM !== undefined && TERM !== "dumb";
+    return this.#options.colour && isKnown && !NO_COLOR;
   }
 }
 

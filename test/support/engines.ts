@@ -8,7 +8,9 @@ import { type VerifyOptions, type VerifyReport, verifyDump } from "../../src/ver
 import { libc } from "./files.ts";
 
 /** A job that keeps what it is told. @param breathe called where signals are let in, with the bytes done */
-export function testJob(breathe: (done: number) => void = () => {}): Job & { told: string[]; warnings: string[] } {
+export function testJob(
+  breathe: (done: number) => void = () => {},
+): Job & { told: string[]; warnings: string[] } {
   let done = 0;
   const told: string[] = [];
   const warnings: string[] = [];
