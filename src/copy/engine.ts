@@ -113,6 +113,7 @@ function digestChunks(bytes: Uint8Array, chunkSize: number): bigint[] {
 
 /** Makes pages that cannot be read known, and zeros, before the kernel meets them. @returns no digests */
 function touch(libc: Libc, window: Window): bigint[] {
+  if (!window.mapped) return [];
   for (let at = 0; at < window.length; at += libc.pageSize) libc.backend.peek(window.address + at);
   return [];
 }

@@ -12,7 +12,7 @@ const ROUNDS = 5;
 /** Uncached memory is some fifty times slower than cached; what is below this is noise. */
 const UNCACHED = 4;
 /** read() in one large piece costs this share of single pages or more: nothing is saved between the pages. */
-const NOTHING_SAVED = 0.66;
+const NOTHING_SAVED = 0.5;
 /** read() costs so many times what mapping and copying does. */
 const SLOW = 2;
 

@@ -3,6 +3,12 @@ import { SEEK_DATA, SEEK_HOLE } from "../../ffi/constants.ts";
 import { ENXIO } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 
+/**
+ * Where less than this share of a file is holes, they are not looked for: on tmpfs, finding the end of data takes
+ * as long as hashing it.
+ */
+const WORTH_LOOKING = 1 / 16;
+
 export class SourceHoles {
   readonly #file: File;
   readonly #size: number;
@@ -13,7 +19,7 @@ export class SourceHoles {
   /** @param size bytes; 0 where the file has no holes to look for (/proc/vmcore, a block device) */
   constructor(file: File, size: number) {
     this.#file = file;
-    this.#size = size;
+    this.#size = size > 0 && file.status().allocated > size * (1 - WORTH_LOOKING) ? 0 : size;
   }
 
   /** Where the hole ends that `offset` lies in; `offset` itself where it is data. Ask in ascending order. */

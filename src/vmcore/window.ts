@@ -44,6 +44,8 @@ export interface Extent {
 /** A stretch of the vmcore in memory, until it is released. */
 export interface Window extends Extent {
   readonly address: number;
+  /** whether it lies where the kernel mapped it, and touching it may fault */
+  readonly mapped: boolean;
   /** All of it as bytes; detached by {@link Window.release} where it is mapped. */
   bytes(): Uint8Array;
   /** Pages of it that could not be read so far; they hold zeros. Touching a page may add to it. */
@@ -120,6 +122,7 @@ export class WindowReader implements Disposable {
       offset,
       length: mapping.length,
       address: mapping.address,
+      mapped: true,
       bytes: () => mapping.bytes(),
       unreadable: () => this.#faults(mapping, offset),
       release: () => {
@@ -157,6 +160,7 @@ export class WindowReader implements Disposable {
       offset,
       length,
       address: this.#buffer.address,
+      mapped: false,
       bytes: () => this.#buffer.bytes(0, length),
       unreadable: () => unreadable,
       release: () => {},
