@@ -5,7 +5,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { VmcopyError } from "../errors.ts";
 import { BlockSink } from "../sink/block.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
-import type { Sink } from "../sink/sink.ts";
+import type { Sink, SinkKind } from "../sink/sink.ts";
 import { StreamSink } from "../sink/stream.ts";
 import { formatSize } from "../units.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
@@ -20,8 +20,6 @@ export interface DestinationOptions {
   readonly force: boolean;
   readonly resume: boolean;
 }
-
-export type SinkKind = "file" | "block" | "stream";
 
 /** What kind of thing `dest` is; a path that does not exist is to become a file. @throws LibcError */
 export function sinkKind(libc: Libc, dest: string): SinkKind {

@@ -6,7 +6,7 @@ import { writeManifest } from "../dump/manifest-file.ts";
 import { Interrupted, VmcopyError } from "../errors.ts";
 import { type FileSink, incompletePath } from "../sink/file.ts";
 import { formatSize } from "../units.ts";
-import type { SinkKind } from "./destination.ts";
+import type { SinkKind } from "../sink/sink.ts";
 
 /**
  * Gives a dump that is whole and synced its name, then its manifest. Until the first rename a failure leaves an

@@ -1,5 +1,7 @@
 /** Where a dump's bytes go. A sink is written from front to back, each step awaited before the next. */
 
+export type SinkKind = "file" | "block" | "stream";
+
 export interface Sink {
   /** the path as the user gave it; "-" for standard output */
   readonly path: string;

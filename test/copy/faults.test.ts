@@ -1,32 +1,14 @@
 /** A copy whose system calls fail: the right code, one line that says what and what to do, and what is safe stays. */
-import { beforeEach, describe, expect, it } from "bun:test";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import { decodeManifest } from "../../src/dump/manifest.ts";
+import { copyPlace, hits } from "../support/copy-place.ts";
 import { copy, failure, same, testJob, verify } from "../support/engines.ts";
-import { injected, libc, temporaryFolder } from "../support/files.ts";
+import { injected, libc } from "../support/files.ts";
 import { failAfterBytes, failAtOffset, failNth, type Rules } from "../support/inject.ts";
-import { PLAIN } from "../support/shapes.ts";
-import { buildVmcore } from "../support/vmcores.ts";
 
-const path = temporaryFolder();
-const source = path("source");
-const { bytes, dataAt } = buildVmcore(PLAIN);
-writeFileSync(source, bytes);
-const { size } = statSync(source);
-const dest = path("dump");
-const incomplete = `${dest}.incomplete`;
-const partial = `${incomplete}.manifest.json`;
+const { path, source, dataAt, size, dest, incomplete, partial } = copyPlace();
 const MIB = 1 << 20;
-
-beforeEach(() => {
-  for (const name of [dest, incomplete, partial, `${partial}.new`, `${dest}.manifest.json`])
-    rmSync(name, { force: true });
-});
-
-const hits =
-  (errno: string, from = 1): NonNullable<Rules["fsync"]> =>
-  (call, real) =>
-    call.nth >= from ? call.fail(errno) : real(...call.args);
 
 describe("a copy that cannot go on", () => {
   const cases: [string, () => Rules, string, RegExp][] = [

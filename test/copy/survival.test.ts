@@ -1,31 +1,14 @@
 /** A copy whose system calls fail and that gets through all the same: nothing is lost but what cannot be read. */
-import { beforeEach, describe, expect, it } from "bun:test";
-import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "bun:test";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyPlace, hits } from "../support/copy-place.ts";
 import { copy, same, testJob, verify } from "../support/engines.ts";
-import { injected, libc, temporaryFolder } from "../support/files.ts";
+import { injected, libc } from "../support/files.ts";
 import { failAtOffset, failNth, interruptEvery, type Rules, shortWrites } from "../support/inject.ts";
-import { PLAIN } from "../support/shapes.ts";
 import { buildVmcore, PAGE } from "../support/vmcores.ts";
 
-const path = temporaryFolder();
-const source = path("source");
-const { bytes, dataAt } = buildVmcore(PLAIN);
-writeFileSync(source, bytes);
-const { size } = statSync(source);
-const dest = path("dump");
-const incomplete = `${dest}.incomplete`;
-const partial = `${incomplete}.manifest.json`;
+const { path, source, bytes, dataAt, size, dest } = copyPlace();
 const MIB = 1 << 20;
-
-beforeEach(() => {
-  for (const name of [dest, incomplete, partial, `${partial}.new`, `${dest}.manifest.json`])
-    rmSync(name, { force: true });
-});
-
-const hits =
-  (errno: string, from = 1): NonNullable<Rules["fsync"]> =>
-  (call, real) =>
-    call.nth >= from ? call.fail(errno) : real(...call.args);
 
 describe("a copy that gets through all the same", () => {
   const everywhere: Rules = Object.fromEntries(
