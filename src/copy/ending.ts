@@ -5,8 +5,8 @@ import { type Manifest, manifestPath } from "../dump/manifest.ts";
 import { writeManifest } from "../dump/manifest-file.ts";
 import { Interrupted, VmcopyError } from "../errors.ts";
 import { type FileSink, incompletePath } from "../sink/file.ts";
-import { formatSize } from "../units.ts";
 import type { SinkKind } from "../sink/sink.ts";
+import { formatSize } from "../units.ts";
 
 /**
  * Gives a dump that is whole and synced its name, then its manifest. Until the first rename a failure leaves an
