@@ -17,7 +17,7 @@ take 5 sample 100
 strings -n 8 /shm/sample > /shm/text
 nl /shm/text > /shm/numbered
 rev /shm/text > /shm/reversed
-take 12 data 0
+take 6 data 0
 
 # Programs that hold much of it once more in their own memory, and are at it when the machine dies.
 sort /shm/text /shm/numbered /shm/reversed | (read -r _; touch /sort-ready; sleep 9999) &
@@ -25,7 +25,7 @@ sort /shm/text /shm/numbered /shm/reversed | (read -r _; touch /sort-ready; slee
 while [ ! -e /sort-ready ] || [ ! -e /shell-ready ]; do sleep 1; done
 
 # Free pages: a file that is gone again.
-take 10 gone 300
+take 4 gone 300
 rm /shm/gone
 free -m
 exit 0

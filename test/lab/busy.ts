@@ -56,13 +56,16 @@ export async function busyVmcore({ memMiB = 3072 }: { memMiB?: number } = {}): P
   return cached("vmcores", `busy-${memMiB}M-${key}.vmcore`, make, 2);
 }
 
-/** A machine with work to do, as part of what `crashAndCapture` wants; its disk of files is made in `directory`. */
+/**
+ * A machine with work to do, about 60 % of its memory used, as part of what `crashAndCapture` wants; its disk of files
+ * is made in `directory`.
+ */
 export async function busyMachine(
   directory: string,
   memMiB: number,
 ): Promise<{ memMiB: number; workload: string; disks: Disk[] }> {
   const path = join(directory, "files.img");
-  await diskOf(path, await machineFiles((memMiB * MiB) / 2));
+  await diskOf(path, await machineFiles((memMiB * MiB) / 5));
   return { memMiB, workload, disks: [{ path, readOnly: true }] };
 }
 
