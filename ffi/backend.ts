@@ -1,12 +1,14 @@
 /**
  * What a JavaScript runtime must give for vmcopy to call libc, and the choice of the runtime at hand.
  */
-import type { Calls } from "./symbols.ts";
+import type { AioCalls, Calls } from "./symbols.ts";
 
 export interface Backend {
   readonly runtime: "bun" | "deno";
   /** libc's functions; a failed call returns -1 and leaves its reason in {@link Backend.errno}. */
   readonly calls: Calls;
+  /** aio_read(3) and what belongs to it, where libc has it */
+  readonly aio?: AioCalls | undefined;
   /** errno of the last failed call on this thread. Ask at once: the next call may change it. */
   errno(): number;
   /** Native memory as an ArrayBuffer without a copy. `address` must stay mapped for as long as it is used. */

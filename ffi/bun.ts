@@ -1,7 +1,15 @@
 /** libc through bun:ffi. */
 import { dlopen, FFIType, type Pointer, read, toArrayBuffer } from "bun:ffi";
 import type { Backend } from "./backend.ts";
-import { type Calls, type CType, libcNames, SYMBOLS } from "./symbols.ts";
+import {
+  AIO_SYMBOLS,
+  type AioCalls,
+  type Calls,
+  type CFunction,
+  type CType,
+  libcNames,
+  SYMBOLS,
+} from "./symbols.ts";
 
 /** `i64_fast` gives a number where the value fits one; every offset, size and user-space address does. */
 const TYPES: Record<CType, FFIType> = {
@@ -14,21 +22,16 @@ const TYPES: Record<CType, FFIType> = {
 
 /** Loads the first libc that can be opened. @throws Error naming every file tried */
 export function bunBackend(): Backend {
-  const table = Object.fromEntries(
-    Object.entries(SYMBOLS).map(([name, { args, returns }]) => [
-      name,
-      { args: args.map((type) => TYPES[type]), returns: TYPES[returns] },
-    ]),
-  );
   const failures: string[] = [];
   for (const library of libcNames(process.arch)) {
     try {
-      const calls = dlopen(library, table).symbols as unknown as Calls;
+      const calls = load(library, SYMBOLS) as Calls;
       // errno lives at one address for the life of a thread.
       const errnoAddress = calls.__errno_location() as Pointer;
       return {
         runtime: "bun",
         calls,
+        aio: optional(() => load(library, AIO_SYMBOLS) as AioCalls),
         errno: () => read.i32(errnoAddress, 0),
         view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
         peek: (address) => read.u32(address as Pointer, 0),
@@ -38,4 +41,21 @@ export function bunBackend(): Backend {
     }
   }
   throw new Error(`Cannot load libc: ${failures.join("; ")}`);
+}
+
+function load(library: string, symbols: Record<string, CFunction>): unknown {
+  const table = Object.entries(symbols).map(([name, { args, returns }]) => [
+    name,
+    { args: args.map((type) => TYPES[type]), returns: TYPES[returns] },
+  ]);
+  return dlopen(library, Object.fromEntries(table)).symbols;
+}
+
+/** What `load` gives; undefined where it throws. */
+function optional<T>(load: () => T): T | undefined {
+  try {
+    return load();
+  } catch {
+    return undefined;
+  }
 }

@@ -53,6 +53,7 @@ export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 /** _IOR(0x12, 114, size_t): the size of a block device in bytes */
 export const BLKGETSIZE64 = 0x80081272;
+export const SIGEV_NONE = 1;
 export const SC_PAGESIZE = 30;
 
 export const PROC_SUPER_MAGIC = 0x9fa0;

@@ -55,6 +55,7 @@ export const ENOSPC = 28;
 export const EPIPE = 32;
 export const ENOSYS = 38;
 export const EOPNOTSUPP = 95;
+export const EINPROGRESS = 115;
 
 /** The number of an errno name, for example 28 for "ENOSPC". @throws RangeError for a name not in the table */
 export function errnoNumber(name: string): number {

@@ -24,5 +24,15 @@ export const POLLFD = { fd: 0, events: 4 } as const;
 export const SIGACTION = { sa_sigaction: 0, sa_mask: 8, sa_flags: 136 } as const;
 export const SIGACTION_SIZE = 152;
 
+/** struct aiocb (aio.h), its sigevent's member included */
+export const AIOCB = {
+  aio_fildes: 0,
+  aio_buf: 16,
+  aio_nbytes: 24,
+  "aio_sigevent.sigev_notify": 44,
+  aio_offset: 128,
+} as const;
+export const AIOCB_SIZE = 168;
+
 /** siginfo_t (signal.h) */
 export const SIGINFO = { si_addr: 16 } as const;

@@ -53,12 +53,22 @@ export const SYMBOLS = {
   __errno_location: { args: [], returns: "addr" },
 } as const satisfies Record<string, CFunction>;
 
+/** Reading on a thread of libc's (aio_read(3)); glibc before 2.34 has these in another library: done without then. */
+export const AIO_SYMBOLS = {
+  aio_read: { args: ["addr"], returns: "i32" },
+  aio_error: { args: ["addr"], returns: "i32" },
+  aio_return: { args: ["addr"], returns: "i64" },
+  aio_suspend: { args: ["addr", "i32", "addr"], returns: "i32" },
+} as const satisfies Record<string, CFunction>;
+
 export type SymbolName = keyof typeof SYMBOLS;
 
-/** The table as functions: numbers in, a number out, no check made. */
-export type Calls = {
-  [Name in SymbolName]: (...args: Numbers<(typeof SYMBOLS)[Name]["args"]>) => number;
+/** A table as functions: numbers in, a number out, no check made. */
+type Functions<Table extends Record<string, CFunction>> = {
+  [Name in keyof Table]: (...args: Numbers<Table[Name]["args"]>) => number;
 };
+export type Calls = Functions<typeof SYMBOLS>;
+export type AioCalls = Functions<typeof AIO_SYMBOLS>;
 
 type Numbers<Types extends readonly CType[]> = { [Index in keyof Types]: number };
 

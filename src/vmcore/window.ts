@@ -12,6 +12,7 @@ import { isMediumError, LibcError } from "../../ffi/errno.ts";
 import type { FaultGuard } from "../../ffi/guard.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { rangeAt } from "./layout.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import type { Vmcore } from "./vmcore.ts";
 
 /** Chunks are this large or larger: what stays in a core's own cache between being read and being written. */
@@ -59,6 +60,7 @@ export class WindowReader implements Disposable {
   /** bytes */
   readonly chunkSize: number;
   readonly #buffer: Mapping;
+  readonly #ahead: ReadAhead | undefined;
   /** Where the last window would have ended that could not be mapped: until there, all is read. */
   #readUntil = 0;
 
@@ -71,6 +73,7 @@ export class WindowReader implements Disposable {
   ) {
     this.chunkSize = chunkSizeFor(vmcore.size);
     this.#buffer = Mapping.buffer(vmcore.file.libc, this.chunkSize);
+    this.#ahead = method === "read" ? ReadAhead.of(vmcore.file, vmcore.size) : undefined;
   }
 
   /**
@@ -93,10 +96,11 @@ export class WindowReader implements Disposable {
         if (mapping !== undefined) return this.#mapped(mapping, offset);
       }
     }
-    return this.#assembled(offset, chunkEnd - offset);
+    return this.#readAhead(offset, chunkEnd - offset) ?? this.#assembled(offset, chunkEnd - offset);
   }
 
   [Symbol.dispose](): void {
+    this.#ahead?.[Symbol.dispose]();
     this.#buffer.unmap();
   }
 
@@ -132,6 +136,12 @@ export class WindowReader implements Disposable {
     };
   }
 
+  /** A chunk that was read while the last ones were worked on. */
+  #readAhead(offset: number, length: number): Window | undefined {
+    const taken = this.#ahead?.take(offset, length);
+    return taken && inMemory(taken.memory, taken.at, offset, length, []);
+  }
+
   #assembled(offset: number, length: number): Window {
     const { libc } = this.vmcore.file;
     const unreadable: Extent[] = [];
@@ -156,15 +166,7 @@ export class WindowReader implements Disposable {
       }
       at += piece;
     }
-    return {
-      offset,
-      length,
-      address: this.#buffer.address,
-      mapped: false,
-      bytes: () => this.#buffer.bytes(0, length),
-      unreadable: () => unreadable,
-      release: () => {},
-    };
+    return inMemory(this.#buffer, 0, offset, length, unreadable);
   }
 
   /** Reads a piece into the buffer; halves it until what is bad stands alone. */
@@ -198,6 +200,19 @@ export class WindowReader implements Disposable {
       return { offset: offset + at, length: Math.min(pageSize, mapping.length - at) };
     });
   }
+}
+
+/** A window on memory of this program's own. */
+function inMemory(memory: Mapping, at: number, offset: number, length: number, unreadable: Extent[]): Window {
+  return {
+    offset,
+    length,
+    address: memory.address + at,
+    mapped: false,
+    bytes: () => memory.bytes(at, length),
+    unreadable: () => unreadable,
+    release: () => {},
+  };
 }
 
 /** Joins extents that touch or overlap. @returns in file order */

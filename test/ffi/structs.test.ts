@@ -6,13 +6,23 @@ import { describe, expect, it } from "bun:test";
 import { writeFileSync } from "node:fs";
 import * as constants from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
-import { POLLFD, SIGACTION, SIGACTION_SIZE, SIGINFO, STATFS, STATX } from "../../ffi/structs.ts";
+import {
+  AIOCB,
+  AIOCB_SIZE,
+  POLLFD,
+  SIGACTION,
+  SIGACTION_SIZE,
+  SIGINFO,
+  STATFS,
+  STATX,
+} from "../../ffi/structs.ts";
 import { temporaryFolder } from "../support/files.ts";
 
 const compiler = Bun.which("gcc") ?? Bun.which("cc");
 const path = temporaryFolder();
 
 const HEADERS = `#define _GNU_SOURCE
+#include <aio.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -54,6 +64,7 @@ const STRUCTS = [
   ["struct pollfd", POLLFD],
   ["struct sigaction", SIGACTION],
   ["siginfo_t", SIGINFO],
+  ["struct aiocb", AIOCB],
 ] as const satisfies [string, Record<string, number>][];
 
 describe.skipIf(compiler === null)(
@@ -66,10 +77,13 @@ describe.skipIf(compiler === null)(
     });
 
     it("sizes of what they are written into", () => {
-      const [sigaction = 0, statx = 0, statfs = 0] = evaluate(
-        ["struct sigaction", "struct statx", "struct statfs"].map((type) => `sizeof(${type})`),
+      const [sigaction = 0, statx = 0, statfs = 0, aiocb = 0] = evaluate(
+        ["struct sigaction", "struct statx", "struct statfs", "struct aiocb"].map(
+          (type) => `sizeof(${type})`,
+        ),
       );
       expect(sigaction).toBe(SIGACTION_SIZE);
+      expect(aiocb).toBe(AIOCB_SIZE);
       // The scratch memory for structures has 4096 bytes.
       expect(Math.max(statx, statfs)).toBeLessThan(4096);
     });

@@ -46,7 +46,8 @@ export function inject(backend: Backend, rules: Rules): Backend {
       return [name, (...args: number[]) => rule({ name, args, nth: ++nth, fail }, real)];
     }),
   ) as Calls;
-  return { ...backend, calls, errno: () => injected ?? backend.errno() };
+  // Every read passes through its rule: none is made on another thread.
+  return { ...backend, aio: undefined, calls, errno: () => injected ?? backend.errno() };
 }
 
 /** Rules one around the other: the first is asked first, and its `real` is the next. */
