@@ -47,12 +47,18 @@ function toText(report: VerifyReport): string {
   const lines = [`${dump}: ${ok ? "whole and right" : "NOT as it should be"}`, `  ${compared}`];
   for (const problem of problems) lines.push(`  ${problem}`);
   if (mismatchCount > 0) {
-    lines.push(`  ${formatCount(mismatchedBytes)} bytes in ${formatCount(mismatchCount)} places differ:`);
+    lines.push(
+      `  differing: ${bytesOf(mismatchedBytes)} in ${formatCount(mismatchCount)} ${mismatchCount === 1 ? "place" : "places"}`,
+    );
     for (const { offset, length, physicalAddress } of mismatches.slice(0, LISTED)) {
       const where = physicalAddress === null ? "" : `, physical address 0x${physicalAddress.toString(16)}`;
-      lines.push(`    offset ${offset} (0x${offset.toString(16)}), ${formatCount(length)} bytes${where}`);
+      lines.push(`    offset ${offset} (0x${offset.toString(16)}), ${bytesOf(length)}${where}`);
     }
     if (mismatchCount > LISTED) lines.push(`    and ${formatCount(mismatchCount - LISTED)} more`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+function bytesOf(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? "byte" : "bytes"}`;
 }

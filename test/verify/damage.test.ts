@@ -185,7 +185,7 @@ describe("verify", () => {
       place(dataAt + 1998 * PAGE + 7, 1, physical(dataAt + 1998 * PAGE + 7)),
     );
     const { out } = await vmcopy("verify", dump, source);
-    expect(out).toContain("1,250 bytes in 1,250 places differ");
+    expect(out).toContain("differing: 1,250 bytes in 1,250 places");
     expect(out.split("\n").length).toBeLessThan(20);
   });
 
