@@ -4,7 +4,6 @@ const isArm = process.arch === "arm64";
 
 export const AT_FDCWD = -100;
 export const AT_EMPTY_PATH = 0x1000;
-export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const STATX_BASIC_STATS = 0x7ff;
 
 export const O_RDONLY = 0;
@@ -20,12 +19,10 @@ export const O_DIRECTORY = isArm ? 0o40000 : 0o200000;
 
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
-export const S_IFCHR = 0o020000;
 export const S_IFDIR = 0o040000;
 export const S_IFBLK = 0o060000;
 export const S_IFREG = 0o100000;
 
-export const PROT_NONE = 0;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
@@ -34,15 +31,10 @@ export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_FAILED = -1;
 
-export const MADV_SEQUENTIAL = 2;
-export const MADV_DONTNEED = 4;
-export const MADV_POPULATE_READ = 22;
 
-export const SEEK_SET = 0;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
-export const POSIX_FADV_SEQUENTIAL = 2;
 export const POSIX_FADV_DONTNEED = 4;
 export const SYNC_FILE_RANGE_WAIT_BEFORE = 1;
 export const SYNC_FILE_RANGE_WRITE = 2;
