@@ -31,7 +31,6 @@ export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_FAILED = -1;
 
-
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
