@@ -8,10 +8,10 @@ import { manifestPath, type UnreadableRange } from "../dump/manifest.ts";
 import { writeManifest } from "../dump/manifest-file.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
-import { AnonymousPeak, availableMemory, memoryUsage } from "../memory-usage.ts";
+import { AnonymousPeak, memoryUsage } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
 import type { Sink } from "../sink/sink.ts";
-import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
+import { readingOf } from "../vmcore/map-size.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { chunkSizeFor, type Method, WindowReader } from "../vmcore/window.ts";
 import { type DestinationOptions, openSink, refuseSameFile, sinkKind } from "./destination.ts";
@@ -61,10 +61,7 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   const started = performance.now();
   using vmcore = Vmcore.open(libc, options.source);
   refuseSameFile(libc, vmcore, options.dest);
-  const method = vmcore.headers.elfClass === 32 ? "read" : (options.method ?? defaultMethod(vmcore));
-  const mapSize =
-    options.mapSize ??
-    (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size));
+  const { method, mapSize } = readingOf(vmcore, options);
   const problems: string[] = [];
   const warn = (line: string) => {
     problems.push(line);

@@ -8,11 +8,10 @@ import { manifestPath } from "../dump/manifest.ts";
 import { readManifest } from "../dump/manifest-file.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
-import { availableMemory } from "../memory-usage.ts";
 import { incompletePath } from "../sink/file.ts";
-import { defaultMethod, measuredMapSize } from "../vmcore/map-size.ts";
+import { readingOf } from "../vmcore/map-size.ts";
 import { openForReading, Vmcore } from "../vmcore/vmcore.ts";
-import { chunkSizeFor, type Method, WindowReader } from "../vmcore/window.ts";
+import { type Method, WindowReader } from "../vmcore/window.ts";
 import { verifyByManifest } from "./by-manifest.ts";
 import { verifyBySource } from "./by-source.ts";
 import type { Mismatch } from "./findings.ts";
@@ -100,10 +99,7 @@ async function againstSource(
   options: VerifyOptions,
 ) {
   using vmcore = Vmcore.open(libc, source);
-  const method = vmcore.headers.elfClass === 32 ? "read" : (options.method ?? defaultMethod(vmcore));
-  const mapSize =
-    options.mapSize ??
-    (method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size));
+  const { method, mapSize } = readingOf(vmcore, options);
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
   return await verifyBySource(job, dump, size, reader, isDevice);

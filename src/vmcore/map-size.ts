@@ -1,6 +1,7 @@
 /** How large a window should be, found by measuring a few. */
 import { LibcError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
+import { availableMemory } from "../memory-usage.ts";
 import type { Vmcore } from "./vmcore.ts";
 import { chunkSizeFor, type Method } from "./window.ts";
 
@@ -15,6 +16,17 @@ const SHARE = 8;
 /** How this vmcore is best read: old memory is mapped, a file is read, as is a 32-bit vmcore. */
 export function defaultMethod(vmcore: Vmcore): Method {
   return vmcore.backing === "procfs" && vmcore.headers.elfClass === 64 ? "mmap" : "read";
+}
+
+/** How a vmcore is read: what was asked for, and the best for this vmcore where nothing was. */
+export function readingOf(
+  vmcore: Vmcore,
+  wanted: { readonly method?: Method | undefined; readonly mapSize?: number | undefined },
+): { method: Method; mapSize: number } {
+  const method = vmcore.headers.elfClass === 32 ? "read" : (wanted.method ?? defaultMethod(vmcore));
+  const best = () =>
+    method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size);
+  return { method, mapSize: wanted.mapSize ?? best() };
 }
 
 /**

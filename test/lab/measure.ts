@@ -3,7 +3,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { median, type PairResult } from "../peers/pairs.ts";
+import { median } from "../../src/bench/bench.ts";
+import type { PairResult } from "../peers/pairs.ts";
 import { type Finding, findingsTable, ratioFinding } from "../peers/results.ts";
 import { busyMachine } from "./busy.ts";
 import { cacheRoot, createRun, removeRun } from "./cache.ts";

@@ -9,10 +9,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { median } from "../../src/bench/bench.ts";
 import { formatDuration, formatSize } from "../../src/units.ts";
 import { busyVmcore } from "../lab/busy.ts";
 import { measureCapture } from "../lab/measure.ts";
-import { type Contender, comparePair, median, runOnce } from "./pairs.ts";
+import { type Contender, comparePair, runOnce } from "./pairs.ts";
 import { type Finding, findingsTable, ratioFinding, writeBetweenMarks } from "./results.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));

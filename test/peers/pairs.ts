@@ -1,5 +1,6 @@
 /** Two programs in turn on the same input: A B A B. What counts is the ratio of each pair, not the times. */
 import { spawnSync } from "node:child_process";
+import { median } from "../../src/bench/bench.ts";
 
 /** A command and what has to be done before each run of it, outside the time. */
 export interface Contender {
@@ -55,10 +56,4 @@ export function runOnce({ name, command, before, success = [0] }: Contender): nu
     );
   }
   return seconds;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
 }
