@@ -25,13 +25,14 @@ const PROGRAMS: Place[] = ["src/pack/build.ts", "src/kernels/build.ts"];
 const ENGINE: Place[] = [
   "src/dump/",
   "src/filter/",
+  "src/codec/",
   "src/sink/",
   "src/vmcore/",
   "src/kernels/",
   "ffi/",
   ...LEAVES,
 ];
-const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info"].map((name) => `src/${name}/`);
+const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg"].map((name) => `src/${name}/`);
 
 /** From top to bottom: who may import what, besides files of the same folder. The first that fits a file counts. */
 const IMPORTS: [from: Place, to: Place[]][] = [
@@ -40,7 +41,8 @@ const IMPORTS: [from: Place, to: Place[]][] = [
   // The renderers draw by the means of the terminal's tables.
   ["src/bench/report.ts", [...ENGINE, "src/ui/"]],
   ...ENGINES.map((engine): [Place, Place[]] => [engine, ENGINE]),
-  ["src/dump/", ["src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
+  ["src/dump/", ["src/codec/", "src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
+  ["src/codec/", ["src/kernels/", "ffi/", ...LEAVES]],
   ["src/filter/", ["src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
   ["src/sink/", ["src/vmcore/", "ffi/", ...LEAVES]],
   ["src/vmcore/", ["ffi/", ...LEAVES]],
