@@ -5,7 +5,14 @@
  * The rules are those of /proc/vmcore (Linux, fs/proc/vmcore.c): headers and notes padded with zeros to whole
  * pages; memory in whole pages, p_offset as far into them as p_paddr is into its page; no gaps.
  */
-import { EM_X86_64, elfHeadersSize, encodeElfHeaders, type ProgramHeader, PT_LOAD, PT_NOTE } from "./elf.ts";
+import {
+  EM_X86_64,
+  elfHeadersSize,
+  encodeElfHeaders,
+  type ProgramHeader,
+  PT_LOAD,
+  PT_NOTE,
+} from "../dump/elf-headers.ts";
 import { sampleNotes } from "./notes.ts";
 import { type Machine, type MemoryRange, PAGE } from "./plan.ts";
 

@@ -2,7 +2,7 @@
  * The note segment of the sample: the registers of each CPU (CORE, NT_PRSTATUS, struct elf_prstatus of x86_64)
  * and VMCOREINFO, merged into one as /proc/vmcore does.
  */
-import { encodeNotes, type Note } from "./elf.ts";
+import { encodeNotes, type Note } from "../dump/elf-headers.ts";
 import { memSectionAddress } from "./objects.ts";
 import { type Machine, type MemoryRange, PAGE } from "./plan.ts";
 import { Random } from "./random.ts";

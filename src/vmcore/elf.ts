@@ -50,6 +50,7 @@ export interface ElfHeaders {
 }
 
 export const EM_X86_64 = 62;
+export const EM_AARCH64 = 183;
 
 const ET_CORE = 4;
 const PT_LOAD = 1;

@@ -8,7 +8,7 @@ import {
   type ProgramHeader,
   PT_LOAD,
   PT_NOTE,
-} from "../../src/sample/elf.ts";
+} from "../../src/dump/elf-headers.ts";
 import type { SampleOptions } from "../../src/sample/plan.ts";
 import { type SampleSummary, writeSample } from "../../src/sample/sample.ts";
 

@@ -8,7 +8,7 @@ import {
   type Note,
   PT_LOAD,
   PT_NOTE,
-} from "../../src/sample/elf.ts";
+} from "../../src/dump/elf-headers.ts";
 import type { ByteReader } from "../../src/vmcore/elf.ts";
 import { Random } from "./random.ts";
 

@@ -1,7 +1,7 @@
 /** ELF headers of vmcores: every class and byte order, many and odd PT_LOADs, and each field that can be wrong. */
 import { describe, expect, it } from "bun:test";
+import { type ElfDescription, encodeElfHeaders, PT_LOAD, PT_NOTE } from "../../src/dump/elf-headers.ts";
 import { VmcopyError } from "../../src/errors.ts";
-import { type ElfDescription, encodeElfHeaders, PT_LOAD, PT_NOTE } from "../../src/sample/elf.ts";
 import { readElfHeaders, type Segment } from "../../src/vmcore/elf.ts";
 import { buildVmcore, MemoryReader } from "../support/vmcores.ts";
 

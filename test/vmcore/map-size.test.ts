@@ -2,7 +2,7 @@
 import { describe, expect, it } from "bun:test";
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Libc } from "../../ffi/libc.ts";
-import { encodeElfHeaders, PT_LOAD } from "../../src/sample/elf.ts";
+import { encodeElfHeaders, PT_LOAD } from "../../src/dump/elf-headers.ts";
 import { defaultMethod, measuredMapSize } from "../../src/vmcore/map-size.ts";
 import { Vmcore } from "../../src/vmcore/vmcore.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";

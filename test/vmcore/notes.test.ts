@@ -1,7 +1,7 @@
 /** Notes: both paddings, odd names, zeros at the end, and sizes that do not fit. */
 import { describe, expect, it } from "bun:test";
+import { encodeElfHeaders, encodeNotes, type Note, PT_LOAD, PT_NOTE } from "../../src/dump/elf-headers.ts";
 import { VmcopyError } from "../../src/errors.ts";
-import { encodeElfHeaders, encodeNotes, type Note, PT_LOAD, PT_NOTE } from "../../src/sample/elf.ts";
 import { readElfHeaders } from "../../src/vmcore/elf.ts";
 import { readNotes, readVmcoreinfoText } from "../../src/vmcore/notes.ts";
 import { MemoryReader } from "../support/vmcores.ts";

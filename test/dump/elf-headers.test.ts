@@ -2,7 +2,13 @@ import { describe, expect, it } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { elfHeadersSize, encodeElfHeaders, encodeNotes, PT_LOAD, PT_NOTE } from "../../src/sample/elf.ts";
+import {
+  elfHeadersSize,
+  encodeElfHeaders,
+  encodeNotes,
+  PT_LOAD,
+  PT_NOTE,
+} from "../../src/dump/elf-headers.ts";
 import { readElfHeaders } from "../../src/vmcore/elf.ts";
 import { readNotes } from "../../src/vmcore/notes.ts";
 
