@@ -169,18 +169,18 @@ const g = await import("./g.ts");`;
   });
 
   it.each([
-    ["src/vmcore/elf.ts", "../copy/copy.ts"],
+    ["src/vmcore/elf.ts", "../copy/raw.ts"],
     ["src/vmcore/elf.ts", "../ui/table.ts"],
-    ["src/copy/copy.ts", "../verify/verify.ts"],
-    ["src/copy/copy.ts", "../ui/progress.ts"],
+    ["src/copy/raw.ts", "../verify/verify.ts"],
+    ["src/copy/raw.ts", "../ui/progress.ts"],
     ["src/sink/file.ts", "../dump/manifest.ts"],
     ["ffi/libc.ts", "../src/errors.ts"],
     ["src/pack/build.ts", "../vmcore/elf.ts"],
-    ["src/copy/copy.ts", "../commands/copy.ts"],
+    ["src/copy/raw.ts", "../commands/copy.ts"],
     ["src/commands/copy.ts", "../cli.ts"],
     ["src/errors.ts", "./job.ts"],
-    ["src/copy/copy.ts", "bun:ffi"],
-    ["src/copy/copy.ts", "commander"],
+    ["src/copy/raw.ts", "bun:ffi"],
+    ["src/copy/raw.ts", "commander"],
     ["src/vmcore/elf.ts", "./notes"],
     ["src/cli.ts", "left-pad"],
   ])("forbid %s to import %s", (file, imported) => {
@@ -188,7 +188,7 @@ const g = await import("./g.ts");`;
   });
 
   it.each([
-    ["src/copy/copy.ts", "../units.ts"],
+    ["src/copy/raw.ts", "../units.ts"],
     ["src/vmcore/elf.ts", "./notes.ts"],
     ["src/vmcore/elf.ts", "../../ffi/file.ts"],
     ["src/verify/verify.ts", "../dump/manifest.ts"],

@@ -1,6 +1,6 @@
 /** `vmcopy copy`: a dump of a vmcore. */
 import { Option } from "commander";
-import { type CopyReport, copyVmcore } from "../copy/copy.ts";
+import { type CopyReport, copyRaw } from "../copy/raw.ts";
 import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
 import { formatDuration, formatPercent, formatRate, formatSize } from "../units.ts";
 import { mapSizeOption, sourceAndLast, type Verb } from "./command.ts";
@@ -35,7 +35,7 @@ export const copy: Verb = {
     if (dest === "-" && options.json === true) {
       throw new VmcopyError("E_USAGE", "--json and a dump on standard output: name a file for the dump");
     }
-    const report = await copyVmcore(libc, terminal, {
+    const report = await copyRaw(libc, terminal, {
       source,
       dest,
       method: options.read === true ? "read" : undefined,

@@ -8,9 +8,8 @@ import { FileSink, incompletePath } from "../sink/file.ts";
 import type { Sink, SinkKind } from "../sink/sink.ts";
 import { StreamSink } from "../sink/stream.ts";
 import { formatSize } from "../units.ts";
-import type { Vmcore } from "../vmcore/vmcore.ts";
 import { isSpaceError } from "./ending.ts";
-import { checkSpace, spaceNeed } from "./space.ts";
+import { checkSpace, type SpaceNeed } from "./space.ts";
 
 export interface DestinationOptions {
   /** a path, or "-" for standard output */
@@ -34,7 +33,10 @@ export function sinkKind(libc: Libc, dest: string): SinkKind {
 export interface Opening {
   readonly libc: Libc;
   readonly kind: SinkKind;
-  readonly vmcore: Vmcore;
+  /** bytes the dump has; the least it may have, where that is not known yet */
+  readonly size: number;
+  /** what of the file system it takes, asked only where space is short of `size` or that is not known */
+  readonly need: () => SpaceNeed;
   readonly options: DestinationOptions;
   /** bytes of an incomplete dump that are there and right */
   readonly resumedAt: number;
@@ -47,13 +49,13 @@ export interface Opening {
 
 /** Opens the sink, once it is known that the dump fits. @throws VmcopyError E_NO_SPACE, E_EXISTS; LibcError */
 export function openSink(opening: Opening): Sink {
-  const { libc, kind, vmcore, options, resumedAt, warn, breathe, beginAnew } = opening;
+  const { libc, kind, size, options, resumedAt, warn, breathe, beginAnew } = opening;
   if (kind === "stream") {
     return options.dest === "-"
       ? StreamSink.standardOutput(libc, breathe)
       : StreamSink.open(libc, options.dest, breathe);
   }
-  if (kind === "block") return BlockSink.open(libc, options.dest, vmcore.size, options.direct, options.force);
+  if (kind === "block") return BlockSink.open(libc, options.dest, size, options.direct, options.force);
   const resumes = options.resume && libc.status(incompletePath(options.dest)) !== undefined;
   const sink = FileSink.open(libc, options.dest, {
     sparse: options.sparse,
@@ -63,15 +65,15 @@ export function openSink(opening: Opening): Sink {
   });
   try {
     const space = sink.space();
-    if (space.available < vmcore.size - resumedAt) {
-      const warning = checkSpace(options.dest, spaceNeed(vmcore, resumedAt, options.sparse), space);
+    if (space.available < size - resumedAt) {
+      const warning = checkSpace(options.dest, opening.need(), space);
       if (warning !== undefined) warn(warning);
     }
     if (!resumes) beginAnew();
     if (sink.begin().directRefused) {
       warn(`${options.dest} is on a file system without O_DIRECT: written through the page cache`);
     }
-    if (!options.sparse) reserve(sink, options.dest, vmcore.size, resumedAt);
+    if (!options.sparse) reserve(sink, options.dest, size, resumedAt);
     return sink;
   } catch (error) {
     // Nothing of the dump is in it yet, unless it was there before.
@@ -99,13 +101,13 @@ function reserve(sink: FileSink, dest: string, size: number, resumedAt: number):
 }
 
 /** @throws VmcopyError E_USAGE where source and dest, or what dest is written as, are one file */
-export function refuseSameFile(libc: Libc, vmcore: Vmcore, dest: string): void {
+export function refuseSameFile(libc: Libc, source: string, dest: string): void {
   if (dest === "-") return;
-  const { identity } = vmcore.file.status();
+  const identity = libc.status(source)?.identity;
   for (const path of [dest, incompletePath(dest)]) {
-    if (libc.status(path)?.identity !== identity) continue;
+    if (identity === undefined || libc.status(path)?.identity !== identity) continue;
     const what =
       path === dest ? "they are the same file" : `it would be written as ${path}, the source itself`;
-    throw new VmcopyError("E_USAGE", `Cannot copy ${vmcore.path} to ${dest}: ${what}; name another file`);
+    throw new VmcopyError("E_USAGE", `Cannot copy ${source} to ${dest}: ${what}; name another file`);
   }
 }

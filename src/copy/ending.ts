@@ -53,6 +53,8 @@ export interface Failure {
   readonly size: number;
   /** of what is there so far; undefined where none is wanted */
   readonly partial: Manifest | undefined;
+  /** a raw copy can be gone on with; a dump of pages says of itself that it is incomplete, and can be read */
+  readonly resumable: boolean;
 }
 
 /** Keeps what a failed copy has, and gives the error that says how far it came, what is left and what to do. */
@@ -81,10 +83,11 @@ export function isSpaceError(error: LibcError): boolean {
   return error.code === "ENOSPC" || error.code === "EDQUOT";
 }
 
-function keepIncomplete({ libc, dest, kind, partial }: Failure): string {
+function keepIncomplete({ libc, dest, kind, partial, resumable }: Failure): string {
   if (kind === "stream") return "";
   if (kind === "block") return `; ${dest} holds an incomplete dump, marked by an empty first page`;
   const path = incompletePath(dest);
+  if (!resumable) return `; what there is lies in ${path}, marked incomplete: crash opens it as such`;
   const without = `; what there is lies in ${path}, without a manifest: --resume begins anew`;
   if (partial === undefined) return without;
   try {

@@ -1,5 +1,5 @@
 /** The manifest of a raw copy, from what the source says of itself and how far the copy has come. */
-import type { Manifest, UnreadableRange } from "../dump/manifest.ts";
+import type { Manifest, ManifestSource, UnreadableRange } from "../dump/manifest.ts";
 import { VERSION } from "../version.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
 import { joinExtents } from "../vmcore/window.ts";
@@ -8,8 +8,26 @@ import type { CopyState } from "./state.ts";
 
 /** Makes manifests of one copy. What the source says is asked once, at the start. */
 export function manifestMaker(vmcore: Vmcore): (state: CopyState, complete: boolean) => Manifest {
+  const source = sourceFacts(vmcore);
+  return (state, complete) => ({
+    complete,
+    tool: TOOL,
+    source,
+    dump: { format: "raw", dumpLevel: 0, compression: "none", size: vmcore.size },
+    chunkSize: state.chunkSize,
+    digests: state.digests,
+    sha256: complete ? (state.sha256?.digest("hex") ?? null) : null,
+    unreadable: unreadableRanges(vmcore, state),
+  });
+}
+
+/** The program, as a manifest names it. */
+export const TOOL = { name: "vmcopy", version: VERSION };
+
+/** What a manifest says of a vmcore. */
+export function sourceFacts(vmcore: Vmcore): ManifestSource {
   const info = optionalInfo(vmcore);
-  const source = {
+  return {
     path: vmcore.path,
     size: vmcore.size,
     kernelRelease: info?.release ?? null,
@@ -22,16 +40,6 @@ export function manifestMaker(vmcore: Vmcore): (state: CopyState, complete: bool
       virtualAddress: `0x${load.virtualAddress.toString(16)}`,
     })),
   };
-  return (state, complete) => ({
-    complete,
-    tool: { name: "vmcopy", version: VERSION },
-    source,
-    dump: { format: "raw", dumpLevel: 0, compression: "none", size: vmcore.size },
-    chunkSize: state.chunkSize,
-    digests: state.digests,
-    sha256: complete ? (state.sha256?.digest("hex") ?? null) : null,
-    unreadable: unreadableRanges(vmcore, state),
-  });
 }
 
 /** Ranges that could not be read, with their physical addresses. */

@@ -1,7 +1,7 @@
 /** Hostile and impossible sources through the whole copy, and through the real program: exit code 2 or 0, one line. */
 import { afterAll, describe, expect, it } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { copyVmcore } from "../../src/copy/copy.ts";
+import { copyRaw } from "../../src/copy/raw.ts";
 import { VmcopyError } from "../../src/errors.ts";
 import type { Job } from "../../src/job.ts";
 import { libc, temporaryFolder } from "../support/files.ts";
@@ -32,7 +32,7 @@ describe("the whole copy", () => {
       const { bytes, what } = mutate(random, base.bytes, regions);
       writeFileSync(source, bytes);
       try {
-        await copyVmcore(libc, silent, {
+        await copyRaw(libc, silent, {
           source,
           dest,
           method: random.pick(["mmap", "read", undefined]),

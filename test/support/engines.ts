@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import type { Libc } from "../../ffi/libc.ts";
-import { type CopyOptions, type CopyReport, copyVmcore } from "../../src/copy/copy.ts";
+import { type CopyOptions, type CopyReport, copyRaw } from "../../src/copy/raw.ts";
 import type { Job } from "../../src/job.ts";
 import { type VerifyOptions, type VerifyReport, verifyDump } from "../../src/verify/verify.ts";
 import { libc } from "./files.ts";
@@ -43,7 +43,7 @@ export async function copy(
   through: Libc = libc,
   job: Job = testJob(),
 ): Promise<CopyReport> {
-  return await copyVmcore(through, job, { ...DEFAULTS, ...options });
+  return await copyRaw(through, job, { ...DEFAULTS, ...options });
 }
 
 export async function verify(

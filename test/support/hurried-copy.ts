@@ -4,13 +4,13 @@
  */
 
 import { Libc } from "../../ffi/libc.ts";
-import { copyVmcore } from "../../src/copy/copy.ts";
+import { copyRaw } from "../../src/copy/raw.ts";
 import { testJob } from "./engines.ts";
 
 const { now } = performance;
 performance.now = () => now.call(performance) * 100;
 const [source = "", dest = "", ...flags] = process.argv.slice(2);
-await copyVmcore(await Libc.load(), testJob(), {
+await copyRaw(await Libc.load(), testJob(), {
   source,
   dest,
   sparse: !flags.includes("--no-sparse"),

@@ -19,6 +19,7 @@ import { commitDump, failed, removeStale } from "./ending.ts";
 import { copyWindows } from "./engine.ts";
 import { manifestMaker, unreadableRanges } from "./manifest-of.ts";
 import { resumeState } from "./resume.ts";
+import { spaceNeed } from "./space.ts";
 import { CopyState } from "./state.ts";
 
 export interface CopyOptions extends DestinationOptions {
@@ -57,10 +58,10 @@ const CHECKPOINT = 2000;
 const CHECKPOINT_SHARE = 20;
 
 /** Copies a vmcore byte for byte. @throws VmcopyError, LibcError; Interrupted where a signal stopped it */
-export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Promise<CopyReport> {
+export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promise<CopyReport> {
   const started = performance.now();
   using vmcore = Vmcore.open(libc, options.source);
-  refuseSameFile(libc, vmcore, options.dest);
+  refuseSameFile(libc, vmcore.path, options.dest);
   const { method, mapSize } = readingOf(vmcore, options);
   const problems: string[] = [];
   const warn = (line: string) => {
@@ -84,7 +85,8 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
   const sink = openSink({
-    ...{ libc, kind, vmcore, options, resumedAt, warn },
+    ...{ libc, kind, size: vmcore.size, options, resumedAt, warn },
+    need: () => spaceNeed(vmcore, resumedAt, options.sparse),
     breathe: () => job.breathe(),
     beginAnew: () => removeStale(libc, partial),
   });
@@ -117,7 +119,7 @@ export async function copyVmcore(libc: Libc, job: Job, options: CopyOptions): Pr
     } catch (error) {
       const { source, dest } = options;
       const done = { done: state.offset, size: vmcore.size, partial: makeManifest?.(state, false) };
-      throw failed({ libc, error, source, dest, kind, ...done });
+      throw failed({ libc, error, source, dest, kind, resumable: true, ...done });
     } finally {
       job.end();
     }
