@@ -13,6 +13,11 @@ export interface Backend {
   errno(): number;
   /** Native memory as an ArrayBuffer without a copy. `address` must stay mapped for as long as it is used. */
   view(address: number, length: number): ArrayBuffer;
+  /**
+   * Where a buffer lies that does not move: a WASM instance's memory, which must not grow afterwards. Whoever uses
+   * the address keeps the instance.
+   */
+  addressOf(buffer: ArrayBuffer): number;
   /** The 32-bit word at an address, which must be mapped. */
   peek(address: number): number;
 }

@@ -1,5 +1,5 @@
 /** libc through bun:ffi. */
-import { dlopen, FFIType, type Pointer, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import type { Backend } from "./backend.ts";
 import {
   AIO_SYMBOLS,
@@ -34,6 +34,7 @@ export function bunBackend(): Backend {
         aio: optional(() => load(library, AIO_SYMBOLS) as AioCalls),
         errno: () => read.i32(errnoAddress, 0),
         view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
+        addressOf: (buffer) => ptr(buffer),
         peek: (address) => read.u32(address as Pointer, 0),
       };
     } catch (error) {

@@ -9,7 +9,11 @@ interface DenoRuntime {
     library: string,
     symbols: Record<string, { parameters: string[]; result: string }>,
   ): { symbols: Record<string, (...args: number[]) => number | bigint> };
-  UnsafePointer: { create(address: bigint): object };
+  UnsafePointer: {
+    create(address: bigint): object;
+    of(buffer: ArrayBuffer): object;
+    value(pointer: object): bigint;
+  };
   UnsafePointerView: {
     new (pointer: object): { getInt32(): number; getUint32(): number };
     getArrayBuffer(pointer: object, length: number): ArrayBuffer;
@@ -46,6 +50,7 @@ export function denoBackend(): Backend {
         errno: () => errnoView.getInt32(),
         view: (address, length) =>
           runtime.UnsafePointerView.getArrayBuffer(runtime.UnsafePointer.create(BigInt(address)), length),
+        addressOf: (buffer) => Number(runtime.UnsafePointer.value(runtime.UnsafePointer.of(buffer))),
         peek: (address) =>
           new runtime.UnsafePointerView(runtime.UnsafePointer.create(BigInt(address))).getUint32(),
       };

@@ -8,8 +8,8 @@
  *
  * In JavaScript over an Int32Array a page takes a few nanoseconds; the loop reads five words of each.
  */
+import { clearBits } from "../vmcore/pfn-bits.ts";
 import type { PageCounts } from "./counts.ts";
-import { clearBits } from "./kept.ts";
 import type { FlagBit, PageLayout } from "./page-layout.ts";
 
 /** Dump level bits (makedumpfile(8), "-d"). */
@@ -35,7 +35,8 @@ export class Classifier {
   /** @param level of which only bits are set that the layout can tell @param counts are added to */
   constructor(layout: PageLayout, level: number, counts: PageCounts) {
     this.#layout = layout;
-    this.#level = level;
+    // Bit 4 has the effect of bit 2: cache without private data is counted as such.
+    this.#level = (level & LEVEL_CACHE_PRIVATE) !== 0 ? level | LEVEL_CACHE : level;
     this.#counts = counts;
   }
 

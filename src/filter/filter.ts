@@ -11,10 +11,11 @@ import type { Job } from "../job.ts";
 import { AddressSpace } from "../vmcore/address-space.ts";
 import { MemMap, type MemMapRun } from "../vmcore/mem-map.ts";
 import type { CrashMemory, PfnRun } from "../vmcore/memory.ts";
+import { setBits } from "../vmcore/pfn-bits.ts";
 import { clipRuns, countRuns } from "../vmcore/pfn-runs.ts";
 import { Classifier, LEVEL_ZERO } from "./classify.ts";
 import type { PageCounts } from "./counts.ts";
-import { KeptPages, PIECE_PFNS, setBits } from "./kept.ts";
+import { KeptPages, PIECE_PFNS } from "./kept.ts";
 import { type PageLayout, pageLayout } from "./page-layout.ts";
 
 export interface FilterOptions {

@@ -79,10 +79,9 @@ export class BlockSink implements Sink {
   }
 
   data(address: number, length: number, offset: number): void {
-    let skipped = 0;
-    if (offset === 0) {
-      skipped = Math.min(length, this.#firstPage.length);
-      this.#file.libc.backend.calls.memcpy(this.#firstPage.address, address, skipped);
+    const skipped = Math.max(0, Math.min(length, this.#firstPage.length - offset));
+    if (skipped > 0) {
+      this.#file.libc.backend.calls.memcpy(this.#firstPage.address + offset, address, skipped);
     }
     if (length > skipped) this.#write(address + skipped, length - skipped, offset + skipped);
     this.bytesWritten += length;
@@ -96,6 +95,18 @@ export class BlockSink implements Sink {
 
   settle(offset: number): void {
     if (this.#direct === undefined) this.#writeback.settle(offset);
+  }
+
+  sync(): void {
+    this.#file.sync();
+  }
+
+  /** The first page is held back until the end. */
+  read(address: number, length: number, offset: number): number {
+    const count = this.#file.pread(address, length, offset);
+    const held = Math.min(length, this.#firstPage.length - offset);
+    if (held > 0) this.#file.libc.backend.calls.memcpy(address, this.#firstPage.address + offset, held);
+    return count;
   }
 
   finish(): void {

@@ -139,6 +139,14 @@ export class FileSink implements Sink {
     if (this.#direct === undefined) this.#writeback?.settle(offset);
   }
 
+  sync(): void {
+    this.#file.sync();
+  }
+
+  read(address: number, length: number, offset: number): number {
+    return this.#file.pread(address, length, offset);
+  }
+
   /** Syncs the data. The name stays `<dest>.incomplete` until {@link FileSink.commit}. */
   finish(size: number): void {
     this.#file.truncate(size);

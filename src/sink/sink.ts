@@ -17,6 +17,10 @@ export interface Sink {
   zeros(length: number, offset: number): void | Promise<void>;
   /** Everything before `offset` is written: it may be flushed. @throws LibcError */
   settle(offset: number): void;
+  /** Makes what was written durable, where that can be asked for. @throws LibcError */
+  sync(): void;
+  /** Reads back what was written; only where {@link Sink.rewritable}. @returns bytes read @throws LibcError */
+  read(address: number, length: number, offset: number): number;
   /** The dump is whole, `size` bytes: makes it durable. @throws LibcError */
   finish(size: number): void;
   /** Lets go of it, finished or not. */

@@ -57,6 +57,13 @@ export class StreamSink implements Sink {
 
   settle(): void {}
 
+  /** A pipe cannot be asked. */
+  sync(): void {}
+
+  read(): number {
+    throw new Error("Cannot read back what went into a stream");
+  }
+
   finish(): void {
     try {
       this.#file.sync();

@@ -17,7 +17,6 @@ const MOST_NOTES = 64 << 20;
 
 export class ElfMemory implements CrashMemory {
   readonly format: MemoryFormat;
-  readonly flattened = false;
   readonly architecture: Architecture;
   readonly pageSize: number;
   readonly endPfn: number;
@@ -33,6 +32,8 @@ export class ElfMemory implements CrashMemory {
   private constructor(
     readonly vmcore: Vmcore,
     readonly reading: Reading,
+    /** the file is a flattened stream */
+    readonly flattened: boolean,
   ) {
     const { headers, info } = vmcore;
     const { libc } = vmcore.file;
@@ -52,8 +53,8 @@ export class ElfMemory implements CrashMemory {
   }
 
   /** @throws VmcopyError E_NOT_VMCORE where its notes are malformed */
-  static of(vmcore: Vmcore, reading: Reading): ElfMemory {
-    return new ElfMemory(vmcore, reading);
+  static of(vmcore: Vmcore, reading: Reading, flattened = false): ElfMemory {
+    return new ElfMemory(vmcore, reading, flattened);
   }
 
   get path(): string {

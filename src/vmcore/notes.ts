@@ -79,3 +79,38 @@ export function readVmcoreinfoText(file: ByteReader, notes: readonly Note[]): st
   }
   return new TextDecoder("latin1").decode(file.read(note.offset, note.size));
 }
+
+/** Notes one behind the other in memory, each part padded to 4 bytes. @yields up to the first that does not fit */
+function* notesIn(bytes: Uint8Array): Generator<{ name: string; type: number; at: number; size: number }> {
+  const view = viewOf(bytes);
+  const padded = (size: number) => Math.ceil(size / 4) * 4;
+  for (let at = 0; at + HEADER <= bytes.length; ) {
+    const [nameSize, size] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+    const type = view.getUint32(at + 8, true);
+    const start = at + HEADER + padded(nameSize);
+    if ((nameSize === 0 && size === 0) || start + size > bytes.length) return;
+    const name = bytes.subarray(at + HEADER, at + HEADER + Math.min(nameSize, LONGEST_NAME));
+    const end = name.indexOf(0);
+    yield {
+      name: new TextDecoder("latin1").decode(end < 0 ? name : name.subarray(0, end)),
+      type,
+      at: start,
+      size,
+    };
+    at = start + padded(size);
+  }
+}
+
+/** The descriptor of the first note of a name. @param bytes notes, little-endian */
+export function findNote(bytes: Uint8Array, name: string): Uint8Array | undefined {
+  for (const note of notesIn(bytes))
+    if (note.name === name) return bytes.subarray(note.at, note.at + note.size);
+  return undefined;
+}
+
+/** How many notes have a name and a type. @param bytes notes, little-endian */
+export function countNotes(bytes: Uint8Array, name: string, type: number): number {
+  let count = 0;
+  for (const note of notesIn(bytes)) if (note.name === name && note.type === type) count++;
+  return count;
+}

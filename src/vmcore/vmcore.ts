@@ -70,6 +70,11 @@ export class Vmcore implements ByteReader, Disposable {
     }
   }
 
+  /** A vmcore in an open file, which is its own from then on. @throws VmcopyError E_NOT_VMCORE */
+  static of(file: File): Vmcore {
+    return new Vmcore(file, file.size(), "disk");
+  }
+
   get path(): string {
     return this.file.path;
   }
