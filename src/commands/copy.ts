@@ -1,9 +1,13 @@
 /** `vmcopy copy`: a dump of a vmcore. */
 import { Option } from "commander";
-import { type CopyReport, copyRaw } from "../copy/raw.ts";
+import { copyFiltered } from "../copy/filtered.ts";
+import { copyRaw } from "../copy/raw.ts";
+import { rearrange } from "../copy/rearrange.ts";
+import { kindOfFile } from "../dump/open.ts";
 import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
-import { formatDuration, formatPercent, formatRate, formatSize } from "../units.ts";
-import { mapSizeOption, sourceAndLast, type Verb } from "./command.ts";
+import { DEFAULT_SOURCE, mapSizeOption, type Outcome, sourceAndLast, type Verb } from "./command.ts";
+import { CODECS, copyPlan, FORMATS } from "./copy-plan.ts";
+import { filteredJson, filteredText, rawJson, rawText } from "./copy-report.ts";
 
 const USAGE = "vmcopy copy [options] [source] <dest>";
 
@@ -12,12 +16,32 @@ export const copy: Verb = {
     command
       .summary("copy a vmcore to a file, a block device or standard output")
       .description(
-        "Copies the memory of a crashed kernel, byte for byte. Writes <dest>.incomplete, syncs it, and gives it its name " +
-          "only when it is whole; <dest>.manifest.json then proves it on any machine (vmcopy verify <dest>).",
+        "Copies the memory of a crashed kernel: byte for byte, or with -d or -c the pages that matter, compressed. Writes " +
+          "<dest>.incomplete, syncs it, and gives it its name only when it is whole; <dest>.manifest.json then proves it on " +
+          "any machine (vmcopy verify <dest>). A source may be a dump: it is filtered and compressed anew, and a flattened " +
+          "one without other options is rearranged.",
       )
       .usage("[options] [source] <dest>")
       .argument("<paths...>", "source (default /proc/vmcore) and dest; dest - is standard output")
-      .addOption(new Option("-f, --format <format>", "format of the dump").choices(["raw"]).default("raw"))
+      .addOption(
+        new Option(
+          "-f, --format <format>",
+          "raw: byte for byte; kdump: kdump-compressed; elf: filtered ELF (default: raw, or kdump with -d or -c)",
+        ).choices(FORMATS),
+      )
+      .option(
+        "-d, --dump-level <level>",
+        "leave out: 1 zero pages, 2 page cache, 4 page cache with private data too, 8 user, 16 free; 31 all",
+      )
+      .addOption(
+        new Option("-c, --compress <codec>", "compress pages (default for kdump: zstd)").choices(CODECS),
+      )
+      .option("--flatten", "write a flattened stream, as kdump to standard output always is")
+      .option("-j, --jobs <n>", "pack on so many threads (default: one a processor)")
+      .option("--split <n>", "write a split set, <dest>.1 to <dest>.<n>")
+      .option("--reassemble", "the sources are the members of a split set: make one dump of them")
+      .option("--dry-run", "tell what would be kept; write nothing")
+      .option("--memory <size>", "memory for the filter, 64K to 32M (default: by free memory)")
       .option("--map-size <size>", "bytes mapped at once, or auto: found by measuring", "auto")
       .option("--read", "read with pread instead of mmap")
       .option("--direct", "write past the page cache (O_DIRECT)")
@@ -30,75 +54,59 @@ export const copy: Verb = {
       .option("--force", "replace an existing dump, or an incomplete one");
   },
 
-  async run({ libc, terminal }, paths, options) {
-    const { source, last: dest } = sourceAndLast(paths, USAGE);
-    if (dest === "-" && options.json === true) {
+  async run({ libc, terminal }, paths, options): Promise<Outcome> {
+    const plan = copyPlan(options);
+    const { sources, dest } = sourcesAndDest(paths, options);
+    if (dest === "-" && options.json === true && !(plan.pages?.dryRun ?? false)) {
       throw new VmcopyError("E_USAGE", "--json and a dump on standard output: name a file for the dump");
     }
-    const report = await copyRaw(libc, terminal, {
-      source,
+    const common = {
       dest,
-      method: options.read === true ? "read" : undefined,
+      method: options.read === true ? ("read" as const) : undefined,
       mapSize: mapSizeOption(options.mapSize, libc.pageSize),
-      sparse: options.sparse !== false,
       direct: options.direct === true,
       manifest: options.manifest !== false,
       sha256: options.sha256 === true,
       force: options.force === true,
-      resume: options.resume === true,
-    });
-    return {
-      exitCode: report.unreadable.length > 0 ? EXIT_DATA : EXIT_OK,
-      json: toJson(report),
-      text: toText(report),
-      outputTaken: dest === "-",
     };
+    const outputTaken = dest === "-";
+    if (plan.pages !== undefined) {
+      const report = await copyFiltered(libc, terminal, { ...common, ...plan.pages, sources });
+      const exitCode = report.incomplete ? EXIT_DATA : EXIT_OK;
+      return { exitCode, json: filteredJson(report), text: filteredText(report), outputTaken };
+    }
+    const [source = DEFAULT_SOURCE] = sources;
+    const rawOptions = {
+      ...common,
+      source,
+      sparse: options.sparse !== false,
+      resume: options.resume === true,
+    };
+    const kind = source === DEFAULT_SOURCE ? "elf" : kindOfFile(libc, source);
+    if (kind === "kdump") {
+      throw new VmcopyError(
+        "E_USAGE",
+        `${source} is a kdump-compressed dump: say what to make of it, -d or -c for another one, -f elf for ELF`,
+      );
+    }
+    const engine = kind === "flattened" ? rearrange : copyRaw;
+    const report = await engine(libc, terminal, rawOptions);
+    const exitCode = report.unreadable.length > 0 ? EXIT_DATA : EXIT_OK;
+    return { exitCode, json: rawJson(report), text: rawText(report), outputTaken };
   },
 };
 
-function toJson(report: CopyReport): object {
-  const { pages, problems, unreadable, ...rest } = report;
-  return {
-    source: rest.source,
-    dest: rest.dest,
-    format: "raw",
-    dumpLevel: 0,
-    compression: "none",
-    method: rest.method,
-    mapSize: rest.mapSize,
-    bytesRead: rest.bytesRead,
-    bytesWritten: rest.bytesWritten,
-    seconds: rest.seconds,
-    bytesPerSecond: rest.bytesRead / rest.seconds,
-    peakRssBytes: rest.peakRssBytes,
-    anonymousRssBytes: rest.anonymousRssBytes,
-    manifest: rest.manifest,
-    // A raw copy tells zero pages from others, and keeps them all.
-    pages: {
-      total: pages.total,
-      zero: pages.zero,
-      cache: 0,
-      cachePrivate: 0,
-      user: 0,
-      free: 0,
-      hwpoison: 0,
-      offline: 0,
-      kept: pages.total,
-    },
-    unreadable,
-    problems,
-  };
-}
-
-function toText(report: CopyReport): string {
-  const { dest, bytesRead, bytesWritten, seconds, pages, unreadable, manifest } = report;
-  const zeros =
-    pages.zero === null ? "" : `; ${formatPercent(pages.zero, pages.total)} of the pages are zeros`;
-  const lines = [
-    `${report.source} -> ${dest === "-" ? "standard output" : dest}`,
-    `  ${formatSize(bytesRead)} read by ${report.method === "mmap" ? "mmap" : "pread"}, ${formatSize(bytesWritten)} written in ${formatDuration(seconds)} (${formatRate(bytesRead / seconds)})${zeros}`,
-  ];
-  if (unreadable.length > 0) lines.push(`  INCOMPLETE: ${unreadable.length} ranges could not be read`);
-  if (manifest !== null) lines.push(`  prove it anywhere: vmcopy verify ${dest}`);
-  return `${lines.join("\n")}\n`;
+/** @throws VmcopyError E_USAGE */
+function sourcesAndDest(paths: string[], options: Record<string, unknown>) {
+  if (options.reassemble === true) {
+    if (paths.length < 3) {
+      throw new VmcopyError(
+        "E_USAGE",
+        "--reassemble: name the members of the set, two or more, and the dump to make",
+      );
+    }
+    return { sources: paths.slice(0, -1), dest: paths.at(-1) as string };
+  }
+  const { source, last } = sourceAndLast(paths, USAGE);
+  return { sources: [source], dest: last };
 }

@@ -1,4 +1,6 @@
 /** The manifest of a raw copy, from what the source says of itself and how far the copy has come. */
+import { createHash } from "node:crypto";
+import type { DumpFile } from "../dump/dump-file.ts";
 import type { Manifest, ManifestSource, UnreadableRange } from "../dump/manifest.ts";
 import { VERSION } from "../version.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
@@ -39,6 +41,35 @@ export function sourceFacts(vmcore: Vmcore): ManifestSource {
       physicalAddress: load.physicalAddress === undefined ? null : `0x${load.physicalAddress.toString(16)}`,
       virtualAddress: `0x${load.virtualAddress.toString(16)}`,
     })),
+  };
+}
+
+/** The manifest of a finished dump of pages. @throws LibcError where it cannot be read back */
+export function dumpManifest(
+  file: DumpFile,
+  source: ManifestSource,
+  facts: Omit<Manifest["dump"], "size"> & {
+    readonly chunkSize: number;
+    readonly sha256: boolean;
+    readonly unreadable: readonly UnreadableRange[];
+  },
+): Manifest {
+  const { format, dumpLevel, compression, chunkSize, unreadable } = facts;
+  let sha256: string | null = null;
+  if (facts.sha256) {
+    const hash = createHash("sha256");
+    for (const piece of file.contents()) hash.update(piece);
+    sha256 = hash.digest("hex");
+  }
+  return {
+    complete: true,
+    tool: TOOL,
+    source,
+    dump: { format, dumpLevel, compression, size: file.size },
+    chunkSize,
+    digests: file.digests(),
+    sha256,
+    unreadable,
   };
 }
 

@@ -37,3 +37,26 @@ export function* packBatches(
     yield { ...batch, unreadable, packed: packer.pack(batch.pages) };
   }
 }
+
+/** Pages as they are, for a format that has them so. @yields one for each batch, in order @throws LibcError */
+export function* plainBatches(
+  memory: CrashMemory,
+  packer: PagePacker,
+  work: Iterable<Batch>,
+): Generator<PackedBatch> {
+  using reader = memory.pages();
+  const none = new Uint32Array(0);
+  for (const batch of work) {
+    const unreadable = readBatch(reader, batch, packer);
+    const length = batch.pages * packer.pageSize;
+    const packed = {
+      count: batch.pages,
+      address: packer.input,
+      length,
+      sizes: none,
+      flags: none,
+      words: none,
+    };
+    yield { ...batch, unreadable, packed };
+  }
+}

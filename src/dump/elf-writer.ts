@@ -9,7 +9,7 @@
 import { VmcopyError } from "../errors.ts";
 import { EM_AARCH64, EM_X86_64 } from "../vmcore/elf.ts";
 import type { Architecture, PfnRun } from "../vmcore/memory.ts";
-import type { DumpFile } from "./dump-file.ts";
+import type { DumpOutput } from "./dump-file.ts";
 import { elfHeadersSize, encodeElfHeaders, type ProgramHeader, PT_LOAD, PT_NOTE } from "./elf-headers.ts";
 import { type ElfLoad, elfLoads, type PageSet } from "./elf-segments.ts";
 import type { VirtualRange, VirtualRanges } from "./virtual-ranges.ts";
@@ -34,7 +34,7 @@ export interface ElfPlan {
 
 export class ElfWriter {
   readonly #plan: ElfPlan;
-  readonly #file: DumpFile;
+  readonly #file: DumpOutput;
   readonly #loads: readonly ElfLoad[];
   readonly #headers: ProgramHeader[];
   readonly #dataStart: number;
@@ -42,7 +42,7 @@ export class ElfWriter {
   #offset: number;
 
   /** @throws VmcopyError E_UNSUPPORTED where there are more runs than an ELF reader can be asked to take */
-  constructor(file: DumpFile, plan: ElfPlan) {
+  constructor(file: DumpOutput, plan: ElfPlan) {
     this.#file = file;
     this.#plan = plan;
     this.#loads = limited(plan);
