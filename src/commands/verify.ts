@@ -12,10 +12,13 @@ export const verify: Verb = {
     command
       .summary("prove a dump whole: by its manifest, or against its source")
       .description(
-        "Reads all of a dump back and compares it with its manifest, <dump>.manifest.json; with a source, byte by byte with that.",
+        "Reads all of a dump back and compares it with its manifest, <dump>.manifest.json; with a source, byte by byte with that, " +
+          "and what the dump has not is proved to be what its level leaves out. A dump of pages without a manifest is checked by " +
+          "itself: every page is decoded.",
       )
       .usage("[options] <dump> [source]")
       .argument("<paths...>", "dump, and the vmcore it was copied from (default: the manifest is used)")
+      .option("--members <files>", "the other members of a split set, with commas between them")
       .option("--map-size <size>", "bytes of the source mapped at once, or auto: found by measuring", "auto")
       .option("--read", "read the source with pread instead of mmap");
   },
@@ -28,6 +31,7 @@ export const verify: Verb = {
     const report = await verifyDump(libc, terminal, {
       dump,
       source,
+      members: typeof options.members === "string" ? options.members.split(",") : [],
       method: options.read === true ? "read" : undefined,
       mapSize: mapSizeOption(options.mapSize, libc.pageSize),
     });
@@ -43,7 +47,8 @@ export const verify: Verb = {
 function toText(report: VerifyReport): string {
   const { dump, ok, bytesCompared, seconds, mismatches, mismatchCount, mismatchedBytes, problems } = report;
   const against = report.source ?? report.manifest;
-  const compared = `${formatSize(bytesCompared)} compared with ${against} in ${formatDuration(seconds)} (${formatRate(bytesCompared / seconds)})`;
+  const how = against === null ? "decoded, and held against itself," : `compared with ${against}`;
+  const compared = `${formatSize(bytesCompared)} ${how} in ${formatDuration(seconds)} (${formatRate(bytesCompared / seconds)})`;
   const lines = [`${dump}: ${ok ? "whole and right" : "NOT as it should be"}`, `  ${compared}`];
   for (const problem of problems) lines.push(`  ${problem}`);
   if (mismatchCount > 0) {

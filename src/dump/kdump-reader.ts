@@ -6,6 +6,7 @@ import { countNotes, findNote, NT_PRSTATUS } from "../vmcore/notes.ts";
 import { runsOfBits } from "../vmcore/pfn-bits.ts";
 import { decodeUtsname } from "../vmcore/utsname.ts";
 import { Vmcoreinfo } from "../vmcore/vmcoreinfo.ts";
+import { FlattenedView } from "./flattened-reader.ts";
 import { BLOCK_PFNS, KdumpMember } from "./kdump-member.ts";
 import { KdumpPageReader } from "./kdump-page-reader.ts";
 
@@ -14,6 +15,7 @@ const MOST_RUNS = 1 << 20;
 
 export class KdumpMemory implements CrashMemory {
   readonly format = "kdump";
+  readonly flattened: boolean;
   readonly architecture: Architecture;
   readonly pageSize: number;
   readonly endPfn: number;
@@ -27,7 +29,6 @@ export class KdumpMemory implements CrashMemory {
   private constructor(
     /** by the PFNs that they have */
     readonly members: readonly KdumpMember[],
-    readonly flattened: boolean,
   ) {
     const first = members[0] as KdumpMember;
     this.pageSize = first.pageSize;
@@ -35,7 +36,10 @@ export class KdumpMemory implements CrashMemory {
     this.noteBytes = first.noteBytes;
     this.cpus = countNotes(first.noteBytes, "CORE", NT_PRSTATUS);
     this.dumpLevel = Number(first.sub.dump_level) & 31;
-    this.incomplete = members.some(({ incomplete }) => incomplete);
+    const streams = members.flatMap(({ file }) => (file instanceof FlattenedView ? [file] : []));
+    this.flattened = streams.length > 0;
+    this.incomplete =
+      members.some(({ incomplete }) => incomplete) || streams.some(({ truncated }) => truncated);
     const text = findNote(first.noteBytes, "VMCOREINFO");
     this.info = new Vmcoreinfo(text === undefined ? "" : new TextDecoder("latin1").decode(text));
     const { machine } = decodeUtsname(first.main.utsname);
@@ -45,16 +49,15 @@ export class KdumpMemory implements CrashMemory {
   /**
    * Opens a dump, or the members of a split set in any order. The files are its own from then on.
    *
-   * @param truncated the flattened stream that it comes from was cut off
    * @throws VmcopyError E_NOT_VMCORE where one is none, or they do not belong together
    */
-  static open(files: readonly File[], flattened = false): KdumpMemory {
+  static open(files: readonly File[]): KdumpMemory {
     const members: KdumpMember[] = [];
     try {
       for (const file of files) members.push(new KdumpMember(file));
       members.sort((a, b) => a.startPfn - b.startPfn);
       for (const [index, member] of members.entries()) belongsTogether(members[index - 1], member);
-      return new KdumpMemory(members, flattened);
+      return new KdumpMemory(members);
     } catch (error) {
       for (const member of members) member[Symbol.dispose]();
       for (const file of files) file.close();

@@ -1,7 +1,7 @@
 /** Opens whatever holds a crashed machine's memory, and tells by its first bytes what it is. */
 import type { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
-import { ElfMemory } from "../vmcore/elf-memory.ts";
+import { ElfMemory, type FlatStream } from "../vmcore/elf-memory.ts";
 import type { Reading } from "../vmcore/elf-page-reader.ts";
 import { readingOf } from "../vmcore/map-size.ts";
 import type { CrashMemory } from "../vmcore/memory.ts";
@@ -45,8 +45,7 @@ export function kindOfFile(libc: Libc, path: string): FileKind {
 export function openMemory(libc: Libc, paths: readonly string[], options: OpenOptions = {}): CrashMemory {
   const [path = "", ...others] = paths;
   if (others.length > 0) {
-    const files = paths.map((member) => openDump(libc, member));
-    return KdumpMemory.open(files, files[0] instanceof FlattenedView);
+    return KdumpMemory.open(paths.map((member) => openDump(libc, member)));
   }
   const kind = path === "/proc/vmcore" ? "elf" : kindOfFile(libc, path);
   // What is unknown is refused by the ELF reader, which says what it saw.
@@ -55,19 +54,19 @@ export function openMemory(libc: Libc, paths: readonly string[], options: OpenOp
     return elfMemory(vmcore, () => readingOf(vmcore, options));
   }
   const file = openDump(libc, path);
-  const isFlat = file instanceof FlattenedView;
-  if (kindOf(readBytes(file, HEAD, 0)) === "kdump") return KdumpMemory.open([file], isFlat);
+  const flat = file instanceof FlattenedView ? file : undefined;
+  if (kindOf(readBytes(file, HEAD, 0)) === "kdump") return KdumpMemory.open([file]);
   try {
-    return elfMemory(Vmcore.of(file), () => ({ method: "read", mapSize: libc.pageSize }), isFlat);
+    return elfMemory(Vmcore.of(file), () => ({ method: "read", mapSize: libc.pageSize }), flat);
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-function elfMemory(vmcore: Vmcore, reading: () => Reading, flattened = false): ElfMemory {
+function elfMemory(vmcore: Vmcore, reading: () => Reading, flat?: FlatStream): ElfMemory {
   try {
-    return ElfMemory.of(vmcore, reading(), flattened);
+    return ElfMemory.of(vmcore, reading(), flat);
   } catch (error) {
     vmcore[Symbol.dispose]();
     throw error;

@@ -24,9 +24,11 @@ const HOLE_CHUNKS = 256;
  * @throws LibcError; Interrupted
  */
 export async function verifyByManifest(job: Job, dump: File, dumpSize: number, manifest: Manifest) {
+  // Only in a raw dump the source's segments say where its bytes belong.
+  const segments = manifest.dump.format === "raw" ? manifest.source.segments : [];
   const findings = new Findings(
     new PhysicalMap(
-      manifest.source.segments.map(({ offset, fileSize, physicalAddress }) => ({
+      segments.map(({ offset, fileSize, physicalAddress }) => ({
         offset,
         fileSize,
         physicalAddress: physicalAddress === null ? undefined : BigInt(physicalAddress),
@@ -87,7 +89,13 @@ export async function verifyByManifest(job: Job, dump: File, dumpSize: number, m
       `it is incomplete: its manifest covers ${covered} of ${manifest.dump.size} bytes, the copy did not end`,
     );
   }
-  for (const { offset, length } of manifest.unreadable) {
+  for (const { offset, length, physicalAddress } of manifest.unreadable) {
+    if (length === 0 && physicalAddress !== null) {
+      findings.problem(
+        `the page at physical address 0x${physicalAddress.toString(16)} could not be read when it was copied, and is lost`,
+      );
+      continue;
+    }
     findings.problem(
       `${length} bytes at offset ${offset} could not be read when it was copied, and are zeros`,
     );

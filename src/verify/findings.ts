@@ -3,7 +3,7 @@ import type { PhysicalMap } from "../vmcore/layout.ts";
 
 /** A stretch of the dump that is not what it should be. */
 export interface Mismatch {
-  /** bytes from the dump's start */
+  /** bytes from the dump's start; of a page in a dump of pages, its physical address */
   readonly offset: number;
   /** bytes */
   readonly length: number;
@@ -44,6 +44,16 @@ export class Findings {
       }
     }
     this.#end = offset + length;
+  }
+
+  /** A page of a dump of pages differs, or cannot be decoded: its place is told by its physical address. */
+  page(pfn: number, pageSize: number): void {
+    this.count++;
+    this.bytes += pageSize;
+    const physicalAddress = pfn * pageSize;
+    if (this.mismatches.length < MOST_KEPT) {
+      this.mismatches.push({ offset: physicalAddress, length: pageSize, physicalAddress });
+    }
   }
 
   /** One line about something else that is wrong; a bad disk can give a million of them. */

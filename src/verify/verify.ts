@@ -6,20 +6,30 @@ import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath } from "../dump/manifest.ts";
 import { readManifest } from "../dump/manifest-file.ts";
+import { kindOfFile, openMemory } from "../dump/open.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { incompletePath } from "../sink/file.ts";
+import { isFiltered } from "../vmcore/elf-memory.ts";
 import { readingOf } from "../vmcore/map-size.ts";
+import type { CrashMemory } from "../vmcore/memory.ts";
 import { openForReading, Vmcore } from "../vmcore/vmcore.ts";
 import { type Method, WindowReader } from "../vmcore/window.ts";
 import { verifyByManifest } from "./by-manifest.ts";
+import { verifyByPages } from "./by-pages.ts";
 import { verifyBySource } from "./by-source.ts";
+import { verifyByStructure } from "./by-structure.ts";
 import type { Mismatch } from "./findings.ts";
+
+/** The level of a dump that does not say its own. */
+const EVERYTHING = 31;
 
 export interface VerifyOptions {
   readonly dump: string;
   /** undefined: by manifest */
   readonly source?: string | undefined;
+  /** the other members of a split set */
+  readonly members: readonly string[];
   readonly method?: Method | undefined;
   /** bytes of a window; undefined: measured */
   readonly mapSize?: number | undefined;
@@ -30,6 +40,8 @@ export interface VerifyReport {
   readonly source: string | null;
   /** the manifest that was used */
   readonly manifest: string | null;
+  /** what it was held against: its manifest, its source, or itself */
+  readonly method: "manifest" | "source" | "structure";
   readonly ok: boolean;
   readonly bytesCompared: number;
   readonly seconds: number;
@@ -43,18 +55,13 @@ export interface VerifyReport {
 /** @throws VmcopyError where it cannot be told; LibcError; Interrupted */
 export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): Promise<VerifyReport> {
   const started = performance.now();
-  using dump = openDump(libc, options.dump);
-  const size = dump.size();
-  const isDevice = (dump.status().mode & S_IFMT) === S_IFBLK;
   const manifest = options.source === undefined ? manifestPath(options.dump) : null;
-  const { findings, bytesCompared } =
-    options.source === undefined
-      ? await verifyByManifest(job, dump, size, requireManifest(libc, options.dump))
-      : await againstSource(libc, job, dump, size, isDevice, options.source, options);
+  const { findings, bytesCompared, method } = await verifyBy(libc, job, options);
   return {
     dump: options.dump,
     source: options.source ?? null,
-    manifest,
+    manifest: method === "manifest" ? manifest : null,
+    method,
     ok: findings.ok,
     bytesCompared,
     seconds: (performance.now() - started) / 1000,
@@ -63,6 +70,48 @@ export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): 
     mismatchedBytes: findings.bytes,
     problems: findings.problems,
   };
+}
+
+async function verifyBy(libc: Libc, job: Job, options: VerifyOptions) {
+  using dump = openDump(libc, options.dump);
+  const isPages = options.members.length > 0 || isDumpOfPages(libc, dump, options.dump);
+  if (options.source !== undefined && !isPages) {
+    const isDevice = (dump.status().mode & S_IFMT) === S_IFBLK;
+    const found = await againstSource(libc, job, dump, dump.size(), isDevice, options.source, options);
+    return { ...found, method: "source" as const };
+  }
+  const manifest = options.source === undefined ? readManifest(libc, manifestPath(options.dump)) : undefined;
+  if (manifest !== undefined) {
+    const found = await verifyByManifest(job, dump, dump.size(), manifest);
+    return { ...found, method: "manifest" as const };
+  }
+  if (!isPages) throw noManifest(options.dump);
+  using memory = openMemory(libc, [options.dump, ...options.members]);
+  if (options.source === undefined) {
+    return { ...(await verifyByStructure(libc, job, memory)), method: "structure" as const };
+  }
+  using source = openMemory(libc, [options.source], options);
+  const found = await verifyByPages(libc, job, memory, source, levelOf(libc, options.dump, memory));
+  return { ...found, method: "source" as const };
+}
+
+/** Whether a dump has pages of its own choice: anything but a raw copy. */
+function isDumpOfPages(libc: Libc, file: File, path: string): boolean {
+  const kind = kindOfFile(libc, path);
+  if (kind !== "elf") return kind !== "unknown";
+  try {
+    return isFiltered(Vmcore.of(file).headers);
+  } catch (error) {
+    // A damaged raw copy is found out by its manifest or its source.
+    if (error instanceof VmcopyError) return false;
+    throw error;
+  }
+}
+
+/** A kdump-compressed dump says what was left out; of an ELF dump the manifest does, or all may be missing. */
+function levelOf(libc: Libc, path: string, memory: CrashMemory): number {
+  if (memory.format === "kdump") return memory.dumpLevel;
+  return readManifest(libc, manifestPath(path))?.dump.dumpLevel ?? EVERYTHING;
 }
 
 function openDump(libc: Libc, path: string): File {
@@ -79,11 +128,9 @@ function openDump(libc: Libc, path: string): File {
   }
 }
 
-function requireManifest(libc: Libc, dump: string) {
+function noManifest(dump: string): VmcopyError {
   const path = manifestPath(dump);
-  const manifest = readManifest(libc, path);
-  if (manifest !== undefined) return manifest;
-  throw new VmcopyError(
+  return new VmcopyError(
     "E_MANIFEST",
     `Cannot verify ${dump}: there is no ${path}; with its source it can be compared: vmcopy verify ${dump} <source>`,
   );

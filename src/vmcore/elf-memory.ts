@@ -5,7 +5,7 @@
  * a page, and hold less in the file than in memory: what is missing there is not in the dump.
  */
 import { FaultGuard } from "../../ffi/guard.ts";
-import { EM_AARCH64, EM_X86_64 } from "./elf.ts";
+import { type ElfHeaders, EM_AARCH64, EM_X86_64 } from "./elf.ts";
 import { ElfPageReader, type FilePages, type Reading } from "./elf-page-reader.ts";
 import type { Architecture, CrashMemory, MemoryFormat, PageReader, PfnRun } from "./memory.ts";
 import { NT_PRSTATUS } from "./notes.ts";
@@ -15,8 +15,30 @@ import type { Vmcore } from "./vmcore.ts";
 /** More notes than any machine's are refused: they are held in memory. */
 const MOST_NOTES = 64 << 20;
 
+/** The flattened stream that a file was made from. */
+export interface FlatStream {
+  /** it has no end */
+  readonly truncated: boolean;
+}
+
+/** makedumpfile's mark in e_flags. */
+const INCOMPLETE = 1;
+
+/**
+ * Whether pages were left out of an ELF file, or may have been. A copy of /proc/vmcore has its notes on a page of
+ * their own (merge_note_headers_elf64() in fs/proc/vmcore.c), a filtered dump right behind its headers.
+ */
+export function isFiltered({ flags, loads, notes }: ElfHeaders): boolean {
+  return (
+    (flags & INCOMPLETE) !== 0 ||
+    notes.some(({ offset }) => offset % 4096 !== 0) ||
+    loads.some(({ fileSize, memorySize }) => BigInt(fileSize) < memorySize)
+  );
+}
+
 export class ElfMemory implements CrashMemory {
   readonly format: MemoryFormat;
+  readonly flattened: boolean;
   readonly architecture: Architecture;
   readonly pageSize: number;
   readonly endPfn: number;
@@ -32,16 +54,15 @@ export class ElfMemory implements CrashMemory {
   private constructor(
     readonly vmcore: Vmcore,
     readonly reading: Reading,
-    /** the file is a flattened stream */
-    readonly flattened: boolean,
+    flat: FlatStream | undefined,
   ) {
     const { headers, info } = vmcore;
     const { libc } = vmcore.file;
     this.pageSize = info.pageSize ?? libc.pageSize;
     this.architecture = architectureOf(headers.machine, headers.elfClass === 64 && headers.littleEndian);
-    this.incomplete = (headers.flags & 1) !== 0;
-    const whole = headers.loads.every(({ fileSize, memorySize }) => BigInt(fileSize) === memorySize);
-    this.format = whole && !this.incomplete ? "raw" : "elf";
+    this.incomplete = (headers.flags & INCOMPLETE) !== 0 || flat?.truncated === true;
+    this.format = isFiltered(headers) ? "elf" : "raw";
+    this.flattened = flat !== undefined;
     this.ram = joinRuns(
       headers.loads.flatMap(({ physicalAddress, memorySize }) =>
         physicalAddress === undefined ? [] : [pagesOf(physicalAddress, memorySize, this.pageSize)],
@@ -53,8 +74,8 @@ export class ElfMemory implements CrashMemory {
   }
 
   /** @throws VmcopyError E_NOT_VMCORE where its notes are malformed */
-  static of(vmcore: Vmcore, reading: Reading, flattened = false): ElfMemory {
-    return new ElfMemory(vmcore, reading, flattened);
+  static of(vmcore: Vmcore, reading: Reading, flat?: FlatStream): ElfMemory {
+    return new ElfMemory(vmcore, reading, flat);
   }
 
   get path(): string {

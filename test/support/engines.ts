@@ -51,7 +51,7 @@ export async function verify(
   options: Partial<VerifyOptions> = {},
   through: Libc = libc,
 ): Promise<VerifyReport> {
-  return await verifyDump(through, testJob(), { ...options, dump });
+  return await verifyDump(through, testJob(), { members: [], ...options, dump });
 }
 
 /** What a call fails with. @throws Error where it does not fail */
