@@ -11,6 +11,7 @@ import { Libc } from "../ffi/libc.ts";
 import { bench } from "./commands/bench.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
+import { dmesg } from "./commands/dmesg.ts";
 import { info } from "./commands/info.ts";
 import { probe } from "./commands/probe.ts";
 import { sample } from "./commands/sample.ts";
@@ -19,7 +20,7 @@ import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
-const VERBS: Record<string, Verb> = { copy, verify, bench, info, probe, sample };
+const VERBS: Record<string, Verb> = { copy, verify, bench, info, probe, dmesg, sample };
 
 /** Runs one command line. @returns the exit code */
 async function main(args: string[]): Promise<number> {

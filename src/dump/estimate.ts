@@ -2,8 +2,8 @@
 import type { Libc } from "../../ffi/libc.ts";
 import type { CodecName } from "../codec/packed.ts";
 import { batchPages, createPacker } from "../codec/packer.ts";
-import type { KeptPages } from "../filter/kept.ts";
 import type { CrashMemory } from "../vmcore/memory.ts";
+import type { PageSet } from "./elf-segments.ts";
 
 /** Pages looked at. */
 export const SAMPLE_PAGES = 1024;

@@ -1,0 +1,34 @@
+/** `vmcopy dmesg`: the log of a crashed kernel, from a vmcore or any dump of one. */
+import type { Libc } from "../../ffi/libc.ts";
+import { openMemory } from "../dump/open.ts";
+import { VmcopyError } from "../errors.ts";
+import { AddressSpace } from "../vmcore/address-space.ts";
+import { type LogRecord, readLog } from "../vmcore/log.ts";
+import type { Method } from "../vmcore/window.ts";
+
+export interface DmesgOptions {
+  readonly source: string;
+  readonly method?: Method | undefined;
+}
+
+export interface DmesgReport {
+  readonly source: string;
+  readonly release: string | null;
+  readonly records: readonly LogRecord[];
+  readonly problems: readonly string[];
+}
+
+/** @throws VmcopyError E_UNSUPPORTED where the log cannot be looked for; LibcError */
+export function readDmesg(libc: Libc, { source, method }: DmesgOptions): DmesgReport {
+  // A few hundred KiB are read: a window need not be measured for that.
+  using memory = openMemory(libc, [source], { method, mapSize: 1 << 20 });
+  using space = AddressSpace.of(libc, memory);
+  const log = readLog(space);
+  if (log === undefined) {
+    throw new VmcopyError(
+      "E_UNSUPPORTED",
+      `Cannot find the log in ${source}: VMCOREINFO has neither SYMBOL(prb) nor SYMBOL(log_buf)`,
+    );
+  }
+  return { source, release: memory.info.release ?? null, records: log.records, problems: log.problems };
+}

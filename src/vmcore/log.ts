@@ -1,0 +1,30 @@
+/** The crashed kernel's log: records, from whichever buffer its version has. */
+import type { AddressSpace } from "./address-space.ts";
+import { hasPrintkRing, readPrintkRing } from "./printk-ring.ts";
+import { hasRecordBuffer, readRecordBuffer } from "./record-buffer.ts";
+
+export interface LogRecord {
+  readonly seq: number;
+  /** nanoseconds since boot */
+  readonly nanoseconds: bigint;
+  /** 0 (emergency) to 7 (debug); undefined where it is not told */
+  readonly level: number | undefined;
+  readonly facility: number | undefined;
+  /** `T12` a task, `C1` a CPU; undefined where it is not told */
+  readonly caller: string | undefined;
+  /** as it stands, bytes; lines in it are separated by newlines */
+  readonly text: Uint8Array;
+}
+
+export interface Log {
+  readonly records: readonly LogRecord[];
+  /** one line each: what of the log could not be read */
+  readonly problems: readonly string[];
+}
+
+/** Reads the log. @returns undefined where VMCOREINFO tells of none */
+export function readLog(space: AddressSpace): Log | undefined {
+  const { info } = space.memory;
+  if (hasPrintkRing(info)) return readPrintkRing(space);
+  return hasRecordBuffer(info) ? readRecordBuffer(space) : undefined;
+}
