@@ -1,6 +1,8 @@
 /** A description as the JSON that `vmcopy info --json` prints. */
 import { type Description, isoTime } from "../info/describe.ts";
+import type { PageSummary } from "../info/pages.ts";
 import { printable } from "../ui/style.ts";
+import type { CrashMemory } from "../vmcore/memory.ts";
 
 /**
  * Sizes and offsets are numbers, in bytes. Physical and virtual addresses are strings, 0x and hexadecimal digits:
@@ -49,6 +51,28 @@ export function toJson(description: Description): object {
       [...description.vmcoreinfo].map(([key, value]) => [printable(key), printable(value)]),
     ),
   };
+}
+
+/** A dump that is no ELF file, as JSON. */
+export function dumpJson(memory: CrashMemory): object {
+  const { path, format, flattened, architecture, pageSize, endPfn, dumpLevel, incomplete, info } = memory;
+  return {
+    ...{ path, format, flattened, architecture, pageSize, dumpLevel, incomplete, cpus: memory.cpus },
+    kernelRelease: text(info.release),
+    crashTime: info.crashTime ?? null,
+    crashTimeIso: isoTime(info.crashTime) ?? null,
+    ramPages: memory.ram.reduce((sum, { start, end }) => sum + end - start, 0),
+    endPfn,
+    vmcoreinfo: Object.fromEntries(
+      [...info.entries].map(([key, value]) => [printable(key), printable(value)]),
+    ),
+  };
+}
+
+/** Pages by kind and level, as JSON. */
+export function pagesJson({ counts, codec, sampled, levels, problems }: PageSummary): object {
+  const estimates = levels.map(({ level, kept, bytes, seconds }) => ({ level, kept, bytes, seconds }));
+  return { ...counts, estimate: { codec, sampledPages: sampled, levels: estimates }, problems };
 }
 
 function text(value: string | undefined): string | null {

@@ -22,7 +22,7 @@ export function toText(description: Description, look: Look): string {
 }
 
 /** VMCOREINFO as KEY=VALUE lines. */
-export function vmcoreinfoText(description: Description): string {
+export function vmcoreinfoText(description: Pick<Description, "vmcoreinfo">): string {
   return [...description.vmcoreinfo].map(([key, value]) => `${printable(`${key}=${value}`)}\n`).join("");
 }
 

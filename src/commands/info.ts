@@ -1,9 +1,12 @@
-/** `vmcopy info`: what a vmcore or a dump says of itself. */
+/** `vmcopy info`: what a vmcore or a dump says of itself, and what its pages are. */
+import { kindOfFile, openMemory } from "../dump/open.ts";
 import { EXIT_OK, VmcopyError } from "../errors.ts";
-import { describeVmcore } from "../info/describe.ts";
-import { Vmcore } from "../vmcore/vmcore.ts";
+import { type Description, describeVmcore } from "../info/describe.ts";
+import { type PageSummary, summarizePages } from "../info/pages.ts";
+import { ElfMemory } from "../vmcore/elf-memory.ts";
 import { DEFAULT_SOURCE, type Verb } from "./command.ts";
-import { toJson } from "./info-json.ts";
+import { dumpJson, pagesJson, toJson } from "./info-json.ts";
+import { dumpText, pagesText } from "./info-pages.ts";
 import { toText, vmcoreinfoText } from "./info-text.ts";
 
 const USAGE = "vmcopy info [options] [source|dump]";
@@ -11,25 +14,44 @@ const USAGE = "vmcopy info [options] [source|dump]";
 export const info: Verb = {
   describe(command) {
     command
-      .summary("show headers, memory map, notes and VMCOREINFO of a vmcore or a dump")
+      .summary("show headers, memory map, notes, VMCOREINFO and pages by kind of a vmcore or a dump")
       .description(
-        "Shows what a vmcore, or a raw or ELF dump of one, says of itself: size, machine, kernel, time of the crash, " +
-          "each PT_LOAD with its addresses, and the notes. Reads headers and notes only.",
+        "Shows what a vmcore, or any dump of one, says of itself: size, machine, kernel, time of the crash, each PT_LOAD " +
+          "with its addresses, and the notes; then what its pages are, and what each useful dump level would give.",
       )
       .usage("[options] [source|dump]")
       .argument("[paths...]", `vmcore or dump (default ${DEFAULT_SOURCE})`)
+      .option("--no-pages", "read headers and notes only")
       .option("--vmcoreinfo", "print VMCOREINFO alone, as KEY=VALUE lines");
   },
 
   async run({ libc, terminal }, paths, options) {
     const [path = DEFAULT_SOURCE, extra] = paths;
     if (extra !== undefined) throw new VmcopyError("E_USAGE", `too many paths (${extra}); usage: ${USAGE}`);
-    using vmcore = Vmcore.open(libc, path);
-    const description = describeVmcore(vmcore);
+    const kind = path === DEFAULT_SOURCE ? "elf" : kindOfFile(libc, path);
+    using memory = openMemory(libc, [path]);
+    const description: Description | undefined =
+      memory instanceof ElfMemory && kind !== "flattened" ? describeVmcore(memory.vmcore) : undefined;
+    if (options.vmcoreinfo === true) {
+      const vmcoreinfo = memory.info.entries;
+      return {
+        exitCode: EXIT_OK,
+        json: Object.fromEntries(vmcoreinfo),
+        text: vmcoreinfoText({ vmcoreinfo }),
+      };
+    }
+    let pages: PageSummary | undefined;
+    // What is no crashed kernel's memory has no kinds to tell.
+    if (options.pages !== false && memory.info.release !== undefined && memory.endPfn > 0) {
+      pages = await summarizePages(libc, terminal, memory);
+    }
+    const look = terminal.look();
+    const head = description === undefined ? dumpText(memory, look) : toText(description, look);
+    const json = description === undefined ? dumpJson(memory) : toJson(description);
     return {
       exitCode: EXIT_OK,
-      json: toJson(description),
-      text: options.vmcoreinfo === true ? vmcoreinfoText(description) : toText(description, terminal.look()),
+      json: pages === undefined ? json : { ...json, pages: pagesJson(pages) },
+      text: pages === undefined ? head : `${head}\n${pagesText(pages, memory.pageSize, look)}`,
     };
   },
 };

@@ -25,7 +25,7 @@ export interface Estimate {
 export function estimatePacking(
   libc: Libc,
   memory: CrashMemory,
-  kept: KeptPages,
+  kept: PageSet & { readonly count: number },
   codec: CodecName,
 ): Estimate {
   using packer = createPacker(libc, codec, memory.pageSize, batchPages(memory.pageSize));
