@@ -16,6 +16,7 @@ import { buildKernels } from "../kernels/build.ts";
 import { makeStatic } from "./static.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+const CLI = join(PROJECT, "src/cli.ts");
 
 /**
  * What was measured on a program of this one's shape (commander, a subcommand behind `await import()`, FFI): from
@@ -56,17 +57,17 @@ export interface Built {
 /**
  * Compiles a program and makes it static. The kernels it imports have to be there.
  *
- * @param entry its TypeScript source
+ * @param entry its TypeScript source; what its workers run lies in `workers`, below the entry's folder
  * @param out where the executable goes, mode 0755; whole or not at all
  * @throws Error with the compiler's own words; PackError from the post-link step
  */
-export function buildProgram(entry: string, out: string): Built {
+export function buildProgram(entry: string, out: string, workers: readonly string[] = []): Built {
   const work = mkdtempSync(join(tmpdir(), "vmcopy-build-"));
   const unfinished = join(dirname(out), `.${basename(out)}.${process.pid}`);
   try {
     // Bun puts the file's name into the program: the temporary file has the final name already.
     const compiled = join(work, basename(out));
-    compile(resolve(entry), compiled);
+    compile([entry, ...workers].map((path) => resolve(path)), compiled);
     const { bytes, embedded } = makeStatic(readFileSync(compiled), { programName: basename(out) });
     mkdirSync(dirname(out), { recursive: true });
     writeFileSync(unfinished, bytes);
@@ -79,18 +80,19 @@ export function buildProgram(entry: string, out: string): Built {
   }
 }
 
-function compile(entry: string, out: string): void {
-  const command = ["build", ...COMPILE_OPTIONS, entry, "--outfile", out];
+function compile(entries: readonly string[], out: string): void {
+  const command = ["build", ...COMPILE_OPTIONS, ...entries, "--outfile", out];
   const { status, error, stderr } = spawnSync(process.execPath, command, { cwd: PROJECT, encoding: "utf8" });
   if (status === 0) return;
-  throw new Error(`Cannot compile ${relative(PROJECT, entry)}: ${error?.message ?? stderr.trim()}`);
+  throw new Error(`Cannot compile ${relative(PROJECT, entries[0] ?? "")}: ${error?.message ?? stderr.trim()}`);
 }
 
 if (import.meta.main) {
-  const [entry = join(PROJECT, "src/cli.ts"), out = join(PROJECT, "dist/vmcopy")] = process.argv.slice(2);
+  const [entry = CLI, out = join(PROJECT, "dist/vmcopy")] = process.argv.slice(2);
   try {
     await buildKernels();
-    const { path, size, embedded } = buildProgram(entry, out);
+    const workers = resolve(entry) === CLI ? [join(PROJECT, "src/copy/pack-worker.ts")] : [];
+    const { path, size, embedded } = buildProgram(entry, out, workers);
     const mebibytes = (size / 2 ** 20).toFixed(1);
     console.log(
       `${relative(process.cwd(), path)}: ${mebibytes} MiB, static, with ${embedded.join(", ")} inside`,
