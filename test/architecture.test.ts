@@ -41,7 +41,7 @@ const IMPORTS: [from: Place, to: Place[]][] = [
   // The renderers draw by the means of the terminal's tables.
   ["src/bench/report.ts", [...ENGINE, "src/ui/"]],
   ...ENGINES.map((engine): [Place, Place[]] => [engine, ENGINE]),
-  ["src/dump/", ["src/codec/", "src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
+  ["src/dump/", ["src/codec/", "src/sink/sink.ts", "src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
   ["src/codec/", ["src/kernels/", "ffi/", ...LEAVES]],
   ["src/filter/", ["src/vmcore/", "src/kernels/", "ffi/", ...LEAVES]],
   ["src/sink/", ["src/vmcore/", "ffi/", ...LEAVES]],

@@ -1,5 +1,5 @@
 /**
- * `-j N`: batches are packed on N workers and handed over in PFN order. Each worker opens the source itself, maps
+ * Batches packed on N threads (`-j N`) and handed over in PFN order. Each worker opens the source itself, maps
  * windows of its own, and has two packers: while one batch is being written it packs the next. Nobody spins: who
  * has nothing to do sleeps in the kernel (futex, by Atomics.wait).
  */
