@@ -2,6 +2,8 @@
 import { availableParallelism } from "node:os";
 import { CODEC_FLAGS, type CodecName } from "../codec/packed.ts";
 import { VmcopyError } from "../errors.ts";
+import { LEAST_BUDGET, MOST_BUDGET } from "../filter/filter.ts";
+import { formatSize } from "../units.ts";
 import { numberOption, sizeOption } from "./command.ts";
 
 export type PageFormat = "elf" | "kdump";
@@ -74,7 +76,7 @@ export function copyPlan(options: Record<string, unknown>): CopyPlan {
           : numberOption(options.jobs, "--jobs", 1, MOST_JOBS),
       split: options.split === undefined ? 1 : numberOption(options.split, "--split", 2, MOST_MEMBERS),
       dryRun: options.dryRun === true,
-      memory: options.memory === undefined ? undefined : sizeOption(options.memory, "--memory"),
+      memory: options.memory === undefined ? undefined : budgetOption(options.memory),
     },
   };
 }
@@ -85,6 +87,13 @@ const OPTION_NAMES = {
   dryRun: "--dry-run",
   reassemble: "--reassemble",
 } as const;
+
+function budgetOption(value: unknown): number {
+  const size = sizeOption(value, "--memory");
+  if (size >= LEAST_BUDGET && size <= MOST_BUDGET) return size;
+  const bounds = `from ${formatSize(LEAST_BUDGET)} to ${formatSize(MOST_BUDGET)}`;
+  throw new VmcopyError("E_USAGE", `--memory: a size ${bounds} is expected (${String(value)})`);
+}
 
 function levelOption(value: unknown): number {
   return numberOption(value, "--dump-level", 0, 31);

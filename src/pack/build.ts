@@ -67,7 +67,10 @@ export function buildProgram(entry: string, out: string, workers: readonly strin
   try {
     // Bun puts the file's name into the program: the temporary file has the final name already.
     const compiled = join(work, basename(out));
-    compile([entry, ...workers].map((path) => resolve(path)), compiled);
+    compile(
+      [entry, ...workers].map((path) => resolve(path)),
+      compiled,
+    );
     const { bytes, embedded } = makeStatic(readFileSync(compiled), { programName: basename(out) });
     mkdirSync(dirname(out), { recursive: true });
     writeFileSync(unfinished, bytes);
@@ -84,7 +87,9 @@ function compile(entries: readonly string[], out: string): void {
   const command = ["build", ...COMPILE_OPTIONS, ...entries, "--outfile", out];
   const { status, error, stderr } = spawnSync(process.execPath, command, { cwd: PROJECT, encoding: "utf8" });
   if (status === 0) return;
-  throw new Error(`Cannot compile ${relative(PROJECT, entries[0] ?? "")}: ${error?.message ?? stderr.trim()}`);
+  throw new Error(
+    `Cannot compile ${relative(PROJECT, entries[0] ?? "")}: ${error?.message ?? stderr.trim()}`,
+  );
 }
 
 if (import.meta.main) {
