@@ -13,6 +13,7 @@ import { median } from "../../src/bench/bench.ts";
 import { formatDuration, formatSize } from "../../src/units.ts";
 import { busyVmcore } from "../lab/busy.ts";
 import { measureCapture } from "../lab/measure.ts";
+import { compareFiltered } from "./filtered.ts";
 import { type Contender, comparePair, runOnce } from "./pairs.ts";
 import { type Finding, findingsTable, ratioFinding, writeBetweenMarks } from "./results.ts";
 
@@ -30,6 +31,7 @@ try {
   copyDense(await busyVmcore(), vmcore);
   compareCopies(vmcore);
   compareVerifies(vmcore);
+  compareFiltered(VMCOPY, vmcore, work, ROUNDS, show);
   measureProgram();
   measureMemory();
   findings.push(...(await captureFindings()));
