@@ -6,7 +6,7 @@
  */
 import { dirname } from "node:path";
 import { LOCK_EX, LOCK_NB, O_CREAT, O_EXCL, O_RDWR, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
-import { EINVAL, EOPNOTSUPP, LibcError } from "../../ffi/errno.ts";
+import { EAGAIN, EINVAL, EOPNOTSUPP, LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
@@ -216,7 +216,8 @@ function openFor(libc: Libc, dest: string, flags: number): File {
 
 function lock(file: File): void {
   const { libc, fd, path } = file;
-  const locked = libc.backend.calls.flock(fd, LOCK_EX | LOCK_NB) === 0;
+  // A kernel without file locks (CONFIG_FILE_LOCKING, NFS without a lock daemon) has nobody to tell of another.
+  const locked = libc.backend.calls.flock(fd, LOCK_EX | LOCK_NB) === 0 || libc.backend.errno() !== EAGAIN;
   // The other writer may have renamed or replaced the file between open and lock: then it is not ours to cut.
   if (!locked || libc.status(path)?.identity !== file.status().identity) {
     throw new VmcopyError("E_EXISTS", `Cannot write ${path}: another vmcopy is writing it; let it end first`);
