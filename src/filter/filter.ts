@@ -5,7 +5,6 @@
  * of a kernel that cannot be understood. The dump is larger then, never poorer, and a line says so.
  */
 import type { Libc } from "../../ffi/libc.ts";
-import { Mapping } from "../../ffi/mapping.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { AddressSpace } from "../vmcore/address-space.ts";
@@ -130,10 +129,6 @@ class MapReader implements Disposable {
   readonly #space: AddressSpace;
   readonly #map: MemMap;
   readonly #classifier: Classifier;
-  readonly #buffer: Mapping;
-  readonly #words: Int32Array;
-  /** An even number, so that the second page of a block comes with the first. */
-  readonly #capacity: number;
   readonly #counts: PageCounts;
 
   constructor(
@@ -146,11 +141,10 @@ class MapReader implements Disposable {
   ) {
     this.#space = AddressSpace.of(libc, memory);
     this.#map = MemMap.of(this.#space);
-    this.#classifier = new Classifier(layout, level, counts);
     this.#counts = counts;
-    this.#capacity = Math.max(2, Math.floor(Math.min(budget, MOST_BUDGET) / layout.size / 2) * 2);
-    this.#buffer = Mapping.buffer(libc, this.#capacity * layout.size);
-    this.#words = new Int32Array(this.#buffer.buffer, 0, (this.#capacity * layout.size) / 4);
+    // An even number, so that the second page of a block comes with the first.
+    const capacity = Math.max(2, Math.floor(Math.min(budget, MOST_BUDGET) / layout.size / 2) * 2);
+    this.#classifier = new Classifier(libc, layout, level, counts, capacity);
   }
 
   /** @param bits of the pages from PFN `first` on */
@@ -167,17 +161,16 @@ class MapReader implements Disposable {
     for (let done = 0; done < count; ) {
       const at = pfn + done;
       // Up to an even PFN, whatever the run begins with.
-      const room = this.#capacity - (at % 2);
+      const room = this.#classifier.capacity - (at % 2);
       const wanted = Math.min(count - done, room);
       const bytes = this.#space.readVirtualInto(
         virtual + BigInt(done * size),
         wanted * size,
-        this.#buffer.address,
+        this.#classifier.address,
       );
       const there = Math.floor(bytes / size);
       if (there > 0) {
-        const words = this.#words.subarray(0, (there * size) / 4);
-        this.#classifier.classify(words, at, there, bits, at - first);
+        this.#classifier.classify(at, there, bits, at - first);
       } else {
         // This one cannot be read: it is kept, and the next are tried.
         this.#counts.unknown++;
@@ -188,6 +181,5 @@ class MapReader implements Disposable {
 
   [Symbol.dispose](): void {
     this.#space[Symbol.dispose]();
-    this.#buffer.unmap();
   }
 }

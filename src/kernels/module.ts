@@ -19,6 +19,10 @@ export interface Kernels {
   packPages(codec: number, input: number, count: number, size: number, out: number, results: number): number;
   findUniform(input: number, count: number, size: number, results: number): void;
   adler32(at: number, length: number): number;
+  /** See assembly/classify.ts. */
+  classifyLayout(): number;
+  classifyCounts(): number;
+  classifyPages(pages: number, first: number, count: number, bits: number, firstBit: number): void;
   /** 0, or 1 where the stream is damaged */
   lzoDecompress(from: number, length: number, out: number, size: number): number;
   snappyDecompress(from: number, length: number, out: number, size: number): number;

@@ -5,6 +5,7 @@ import type { PageCounts } from "../../src/filter/counts.ts";
 import { pageLayout } from "../../src/filter/page-layout.ts";
 import { setBits } from "../../src/vmcore/pfn-bits.ts";
 import { Vmcoreinfo } from "../../src/vmcore/vmcoreinfo.ts";
+import { libc } from "../support/files.ts";
 
 const SIZE = 64;
 /** Members of struct page on x86_64, bytes. */
@@ -248,19 +249,13 @@ function classify(
     unknown: 0,
     kept: 0,
   };
-  const classifier = new Classifier(layout, level, counts);
+  const classifier = new Classifier(libc, layout, level, counts, 64);
   const bits = new Uint8Array(8);
   setBits(bits, 0, 64);
-  const words = new Int32Array(pages.view.buffer);
   for (const [index, start] of cuts.entries()) {
     const end = cuts[index + 1] ?? 64;
-    classifier.classify(
-      words.subarray((start * SIZE) / 4, (end * SIZE) / 4),
-      start,
-      end - start,
-      bits,
-      start,
-    );
+    classifier.input.set(new Uint8Array(pages.view.buffer, start * SIZE, (end - start) * SIZE));
+    classifier.classify(start, end - start, bits, start);
   }
   const gone = Array.from({ length: 64 }, (_, pfn) => pfn).filter(
     (pfn) => ((bits[pfn >> 3] ?? 0) & (1 << (pfn & 7))) === 0,

@@ -1,5 +1,6 @@
 // The one WASM module: what is exported here is what TypeScript can call (see ../module.ts).
 // AssemblyScript, not TypeScript: compiled by ../build.ts, left out of tsconfig.json.
+export { classifyCounts, classifyLayout, classifyPages } from "./classify";
 export { lzoDecompress } from "./lzo";
 export { adler32, findUniform, packPages } from "./pack";
 export { snappyDecompress } from "./snappy";
