@@ -33,6 +33,7 @@ export class FaultGuard implements Disposable {
   readonly #code: Mapping | undefined;
   readonly #words: DataView | undefined;
   #previous: Uint8Array | undefined;
+  #watched: Mapping | undefined;
 
   /** Installs the handler. On an architecture without one, pages are not guarded: {@link FaultGuard.active}. */
   constructor(libc: Libc) {
@@ -62,8 +63,14 @@ export class FaultGuard implements Disposable {
     return this.#words !== undefined;
   }
 
+  /** The mapping that is watched. */
+  get watched(): Mapping | undefined {
+    return this.#watched;
+  }
+
   /** From now on, bad pages of this mapping become zeros. */
   watch(mapping: Mapping): void {
+    this.#watched = mapping;
     this.#words?.setBigUint64(TABLE.count, 0n, true);
     this.#words?.setBigUint64(TABLE.high, BigInt(mapping.address + mapping.length), true);
     this.#words?.setBigUint64(TABLE.low, BigInt(mapping.address), true);
@@ -71,6 +78,7 @@ export class FaultGuard implements Disposable {
 
   /** Ends the watch and forgets the faults. */
   unwatch(): void {
+    this.#watched = undefined;
     this.#words?.setBigUint64(TABLE.high, 0n, true);
     this.#words?.setBigUint64(TABLE.count, 0n, true);
   }

@@ -21,9 +21,9 @@ addEventListener("message", ({ data }: MessageEvent<WorkerTask>) => {
 
 async function work(task: WorkerTask, slots: readonly Slot[]): Promise<void> {
   const libc = await Libc.load();
-  using memory = openMemory(libc, task.sources, task);
+  using memory = locked(task.lock, () => openMemory(libc, task.sources, task));
   const packers = slots.map(() => createPacker(libc, task.codec, task.pageSize, task.capacity));
-  const reader = locked(task.lock, () => memory.pages());
+  const reader = memory.pages();
   for (let turn = 0; ; turn = (turn + 1) % slots.length) {
     const slot = slots[turn] as Slot;
     const packer = packers[turn] as (typeof packers)[number];

@@ -48,7 +48,8 @@ export class ElfMemory implements CrashMemory {
   /** by PFN, disjoint */
   readonly filePages: readonly FilePages[];
   readonly #stored: readonly PfnRun[];
-  #guard: FaultGuard | undefined;
+  /** Installed with the memory and taken away with it: handlers go in the opposite order in which they came. */
+  readonly #guard: FaultGuard | undefined;
   #noteBytes: Uint8Array | undefined;
 
   private constructor(
@@ -71,6 +72,7 @@ export class ElfMemory implements CrashMemory {
     this.endPfn = this.ram.at(-1)?.end ?? 0;
     this.filePages = filePagesOf(vmcore, this.pageSize);
     this.#stored = joinRuns(this.filePages);
+    this.#guard = reading.method === "mmap" ? new FaultGuard(libc) : undefined;
   }
 
   /** @throws VmcopyError E_NOT_VMCORE where its notes are malformed */
@@ -104,7 +106,6 @@ export class ElfMemory implements CrashMemory {
   }
 
   pages(): PageReader {
-    this.#guard ??= new FaultGuard(this.vmcore.file.libc);
     return new ElfPageReader(this.vmcore, this.filePages, this.pageSize, this.reading, this.#guard);
   }
 

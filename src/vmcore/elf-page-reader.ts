@@ -36,7 +36,7 @@ export class ElfPageReader implements PageReader {
   readonly #pages: readonly FilePages[];
   readonly #pageSize: number;
   readonly #reading: Reading;
-  readonly #guard: FaultGuard;
+  readonly #guard: FaultGuard | undefined;
   #window: Mapping | undefined;
   /** bytes from the file's start */
   #windowOffset = 0;
@@ -44,13 +44,13 @@ export class ElfPageReader implements PageReader {
   #refused = { offset: 0, end: 0 };
   #last: FilePages | undefined;
 
-  /** @param pages by PFN, disjoint */
+  /** @param pages by PFN, disjoint @param guard of windows; shared with other readers of the same memory */
   constructor(
     vmcore: Vmcore,
     pages: readonly FilePages[],
     pageSize: number,
     reading: Reading,
-    guard: FaultGuard,
+    guard: FaultGuard | undefined,
   ) {
     this.#vmcore = vmcore;
     this.#pages = pages;
@@ -132,8 +132,10 @@ export class ElfPageReader implements PageReader {
       }
       const into = at - this.#windowOffset;
       const piece = Math.min(length - done, window.length - into);
+      // Another reader may have had the guard meanwhile.
+      if (this.#guard?.watched !== window) this.#guard?.watch(window);
       memcpy(to + done, window.address + into, piece);
-      for (const fault of this.#guard.faults()) {
+      for (const fault of this.#guard?.faults() ?? []) {
         const where = fault - window.address - into;
         if (where <= -this.#pageSize || where >= piece) continue;
         bad ??= [];
@@ -161,7 +163,6 @@ export class ElfPageReader implements PageReader {
       if (!range.mappable) throw new LibcError("mmap", file.path, 22);
       this.#window = Mapping.ofFile(file.libc, file, start, length);
       this.#windowOffset = start;
-      this.#guard.watch(this.#window);
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
       this.#refused = { offset: start, end: start + length };
@@ -171,7 +172,7 @@ export class ElfPageReader implements PageReader {
 
   #release(): void {
     if (this.#window === undefined) return;
-    this.#guard.unwatch();
+    if (this.#guard?.watched === this.#window) this.#guard.unwatch();
     this.#window.unmap();
     this.#window = undefined;
   }
