@@ -46,8 +46,6 @@ export interface PagePacker extends Disposable {
    * Packs the first `count` pages at `input`.
    *
    * A page that does not become smaller is stored as it is (flags 0).
-   *
-   * @param keepZeros zero pages are stored like others, not as uniform ones
    */
-  pack(count: number, keepZeros?: boolean): PackedPages;
+  pack(count: number): PackedPages;
 }

@@ -27,7 +27,7 @@ const COLLECT = 8192;
 const NAMES = new Map(Object.entries(CODEC_FLAGS).map(([name, flag]) => [flag, name as CodecName]));
 
 /** The codec of a descriptor's flags; undefined where they name none, or several. */
-export function codecOf(flags: number): CodecName | undefined {
+function codecOf(flags: number): CodecName | undefined {
   return NAMES.get(flags);
 }
 

@@ -8,14 +8,13 @@ import { numberOption, sizeOption } from "./command.ts";
 
 export type PageFormat = "elf" | "kdump";
 
-/** undefined where the user left it open: what the source is then decides. */
+/** What is to be done. */
 export interface CopyPlan {
   /** undefined: raw, byte for byte; or a flattened source rearranged */
   readonly pages:
     | {
         readonly format: PageFormat;
         readonly level: number;
-        /** undefined: the default of the format, or what the source has where a set is put together */
         readonly codec: CodecName;
         readonly flatten: boolean;
         readonly jobs: number;

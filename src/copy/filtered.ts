@@ -142,7 +142,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
 }
 
 /** The names of a split set's members: dump.1, dump.2 and so on. */
-export function memberNames(dest: string, count: number): string[] {
+function memberNames(dest: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${dest}.${index + 1}`);
 }
 

@@ -24,7 +24,7 @@ export function manifestMaker(vmcore: Vmcore): (state: CopyState, complete: bool
 }
 
 /** The program, as a manifest names it. */
-export const TOOL = { name: "vmcopy", version: VERSION };
+const TOOL = { name: "vmcopy", version: VERSION };
 
 /** What a manifest says of a vmcore. */
 export function sourceFacts(vmcore: Vmcore): ManifestSource {

@@ -6,7 +6,7 @@ import type { CrashMemory } from "../vmcore/memory.ts";
 import type { PageSet } from "./elf-segments.ts";
 
 /** Pages looked at. */
-export const SAMPLE_PAGES = 1024;
+const SAMPLE_PAGES = 1024;
 /** Neighbours are alike: a few from each of many places. */
 const RUN = 4;
 
@@ -15,8 +15,6 @@ export interface Estimate {
   readonly bytesPerPage: number;
   /** seconds to read and pack a page, on this machine */
   readonly secondsPerPage: number;
-  /** share of the pages that repeat one word */
-  readonly uniform: number;
   /** pages looked at */
   readonly pages: number;
 }
@@ -35,7 +33,6 @@ export function estimatePacking(
   let next = 0;
   let bytes = 0;
   let pages = 0;
-  let uniform = 0;
   let seconds = 0;
   for (const { start, end } of kept.runs(0, memory.endPfn)) {
     while (next < seen + end - start) {
@@ -47,11 +44,10 @@ export function estimatePacking(
       seconds += (performance.now() - begun) / 1000;
       bytes += packed.length;
       pages += count;
-      for (let index = 0; index < count; index++) if (packed.sizes[index] === 0) uniform++;
       next += step;
     }
     seen += end - start;
   }
   const of = Math.max(1, pages);
-  return { bytesPerPage: bytes / of, secondsPerPage: seconds / of, uniform: uniform / of, pages };
+  return { bytesPerPage: bytes / of, secondsPerPage: seconds / of, pages };
 }

@@ -10,7 +10,7 @@
  */
 import type { DumpOutput } from "./dump-file.ts";
 
-export const FLAT_SIGNATURE = "makedumpfile";
+const FLAT_SIGNATURE = "makedumpfile";
 export const FLAT_HEADER = 4096;
 export const FLAT_RECORD = 16;
 const TYPE_AT = 16;
@@ -58,7 +58,7 @@ export class FlattenedFile implements DumpOutput {
   }
 }
 
-export function encodeFlatHeader(): Uint8Array<ArrayBuffer> {
+function encodeFlatHeader(): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(FLAT_HEADER);
   bytes.set(new TextEncoder().encode(FLAT_SIGNATURE));
   const view = new DataView(bytes.buffer);
@@ -79,7 +79,7 @@ export function isFlattened(bytes: Uint8Array): boolean {
   );
 }
 
-export function encodeRecord(offset: number, size: number): Uint8Array<ArrayBuffer> {
+function encodeRecord(offset: number, size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(FLAT_RECORD);
   const view = new DataView(bytes.buffer);
   view.setBigInt64(0, BigInt(offset));

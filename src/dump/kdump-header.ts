@@ -9,7 +9,7 @@
  *   anywhere behind        page data, wherever the descriptors say
  */
 
-export const KDUMP_SIGNATURE = "KDUMP   ";
+const KDUMP_SIGNATURE = "KDUMP   ";
 export const KDUMP_VERSION = 6;
 export const DESCRIPTOR_SIZE = 24;
 export const UTSNAME_AT = 12;

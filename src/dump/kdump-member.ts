@@ -17,7 +17,7 @@ import {
 } from "./kdump-header.ts";
 
 /** Bytes of a bitmap that are read, and counted, at once. */
-export const BITMAP_BLOCK = 4096;
+const BITMAP_BLOCK = 4096;
 export const BLOCK_PFNS = BITMAP_BLOCK * 8;
 const MOST_NOTES = 64 << 20;
 

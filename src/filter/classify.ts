@@ -12,12 +12,10 @@ import { type PrivateKernels, privateKernels } from "../kernels/module.ts";
 import type { PageCounts } from "./counts.ts";
 import type { FlagBit, PageLayout } from "./page-layout.ts";
 
-/** Dump level bits (makedumpfile(8), "-d"). */
+/** Bits of the dump level that are asked for by name (makedumpfile(8), "-d"); the kernel knows all. */
 export const LEVEL_ZERO = 1;
-export const LEVEL_CACHE = 2;
-export const LEVEL_CACHE_PRIVATE = 4;
-export const LEVEL_USER = 8;
-export const LEVEL_FREE = 16;
+const LEVEL_CACHE = 2;
+const LEVEL_CACHE_PRIVATE = 4;
 
 /** As the kernel counts them. */
 const COUNTED = ["cache", "cachePrivate", "user", "free", "hwpoison", "offline"] as const;

@@ -1,9 +1,5 @@
 /** Pages by kind, by the names that makedumpfile's report and vmcopy's JSON have for them. */
 
-/** What a page is to the filter. `kept` is whatever no bit of the dump level leaves out. */
-export const KINDS = ["kept", "cache", "cachePrivate", "user", "free", "hwpoison", "offline"] as const;
-export type Kind = (typeof KINDS)[number];
-
 export interface PageCounts {
   /** pages of RAM, those of partial pages too */
   total: number;

@@ -23,11 +23,6 @@ export class KeptPages {
     return this.#count;
   }
 
-  /** bytes of memory that the pieces take */
-  get packedBytes(): number {
-    return this.#pieces.reduce((sum, piece) => sum + (typeof piece === "boolean" ? 8 : piece.length), 0);
-  }
-
   /** Adds the next piece. @param bits PIECE_PFNS / 8 bytes, the bit of PFN p at byte p >> 3, bit p & 7 */
   push(bits: Uint8Array): void {
     const count = countBits(bits);
@@ -44,12 +39,6 @@ export class KeptPages {
     else this.#bits.set(inflateRawSync(packed));
     this.#unpacked = piece;
     return this.#bits;
-  }
-
-  has(pfn: number): boolean {
-    const bits = this.bits(Math.floor(pfn / PIECE_PFNS));
-    const inside = pfn % PIECE_PFNS;
-    return ((bits[inside >> 3] as number) & (1 << (inside & 7))) !== 0;
   }
 
   /** Kept pages of [start, end). @yields ascending runs; a run ends where its piece ends */

@@ -6,7 +6,7 @@
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { kdumpLayout } from "../dump/kdump-header.ts";
-import type { KdumpMember } from "../dump/kdump-member.ts";
+import { BLOCK_PFNS, type KdumpMember } from "../dump/kdump-member.ts";
 import type { KdumpPageReader } from "../dump/kdump-page-reader.ts";
 import { KdumpMemory } from "../dump/kdump-reader.ts";
 import { VmcopyError } from "../errors.ts";
@@ -58,13 +58,13 @@ function checkHeaders(findings: Findings, memory: KdumpMemory, member: KdumpMemb
   if (at !== 0 && (at < notesAt || at + Number(sub.size_vmcoreinfo) > notesEnd)) {
     findings.problem(`${member.file.path}: its offset_vmcoreinfo ${at} is not in its notes`);
   }
-  for (let block = 0; block * 4096 * 8 < member.endPfn; block++) {
+  for (let block = 0; block * BLOCK_PFNS < member.endPfn; block++) {
     const ram = member.bits(1, block).slice();
     const kept = member.bits(2, block);
     const stray = kept.findIndex((byte, index) => (byte & ~(ram[index] as number)) !== 0);
     if (stray < 0) continue;
     findings.problem(
-      `${member.file.path}: page ${(block * 4096 + stray) * 8} and those around it have data and are no RAM`,
+      `${member.file.path}: page ${block * BLOCK_PFNS + stray * 8} and those around it have data and are no RAM`,
     );
     break;
   }
