@@ -83,11 +83,22 @@ function filterOnly(vmcopy: string, vmcore: string, theirs: string, rounds: numb
     const report = JSON.parse(
       run([vmcopy, "copy", "--json", "-d", "31", "--dry-run", vmcore, "none"]).stdout,
     );
-    const said = run(["makedumpfile", "-f", "--dry-run", "--message-level", "2", "-d", "31", vmcore, theirs]);
+    const said = run([
+      "makedumpfile",
+      "-f",
+      "--dry-run",
+      "--message-level",
+      "31",
+      "-d",
+      "31",
+      vmcore,
+      theirs,
+    ]);
     const steps = `${said.stdout}${said.stderr}`.matchAll(
       /STEP \[Excluding unnecessary pages\] : ([\d.]+) seconds/g,
     );
     const seconds = [...steps].reduce((sum, [, value]) => sum + Number(value), 0);
+    if (seconds === 0) throw new Error("Cannot measure makedumpfile's filter: its report has no such step");
     if (round > 0) pairs.push([report.filterSeconds, seconds]);
   }
   const ratios = pairs.map(([a, b]) => a / b).sort((a, b) => a - b);
