@@ -37,7 +37,10 @@ export const copy: Verb = {
         new Option("-c, --compress <codec>", "compress pages (default for kdump: zstd)").choices(CODECS),
       )
       .option("--flatten", "write a flattened stream, as kdump to standard output always is")
-      .option("-j, --jobs <n>", "pack on so many threads (default: one a processor)")
+      .option(
+        "-j, --jobs <n>",
+        "pack on so many threads, each with some 30 MiB of memory (default: one a processor)",
+      )
       .option("--split <n>", "write a split set, <dest>.1 to <dest>.<n>")
       .option("--reassemble", "the sources are the members of a split set: make one dump of them")
       .option("--dry-run", "tell what would be kept; write nothing")

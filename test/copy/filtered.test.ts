@@ -241,6 +241,14 @@ it("pages that cannot be read are lost, told, and the dump is marked", async () 
   expect(alone.problems.join()).toContain("was lost when the dump was written");
 });
 
+it("a kernel without file locks is no other writer", async () => {
+  const rules = { flock: failNth(1, "ENOSYS") };
+  expect((await dump({}, injected(rules))).incomplete).toBe(false);
+  expect((await verify(dest)).ok).toBe(true);
+  const taken = await failure(dump({ force: true }, injected({ flock: failNth(1, "EAGAIN") })));
+  expect(taken.message).toContain("another vmcopy is writing it");
+});
+
 describe("wrong options", () => {
   it.each([
     [["-d", "32"], "a whole number from 0 to 31"],
