@@ -1,8 +1,9 @@
 // What the lab needs of Debian: programs that have to be installed, and kernels, which are downloaded and unpacked
 // into the cache but never installed.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { download, latest } from "./apt.ts";
 import { cached } from "./cache.ts";
 import { findProgram, run } from "./run.ts";
 
@@ -77,7 +78,7 @@ export interface Kernel {
  * @param name a kernel package, or a meta package that depends on one
  */
 export async function debianKernel(name: string = defaultKernel): Promise<Kernel> {
-  const real = await resolve(name);
+  const real = await latest(name);
   const { version } = real;
   const label = `${real.name}_${version.replace(/[^\w.+~-]/g, "_")}`;
   const root = await cached("kernels", label, async (path) => {
@@ -104,50 +105,4 @@ export async function debianKernel(name: string = defaultKernel): Promise<Kernel
       2,
     );
   return { name: label, image: join(root, "boot", image), modules: join(root, "lib/modules"), symbols };
-}
-
-/** The versioned kernel package behind a name, and its version in the package lists. */
-async function resolve(name: string): Promise<{ name: string; version: string }> {
-  const lookUp = () =>
-    run(`look up ${name}`, ["apt-cache", "show", "--no-all-versions", name]).catch(() => "");
-  let record = await lookUp();
-  if (!record) {
-    await updateLists();
-    record = await lookUp();
-  }
-  if (!record) {
-    throw new Error(`Cannot fetch a kernel: apt knows no such package; try apt-get update as root (${name})`);
-  }
-  const real = /^Depends:.*?\b(linux-image-\d[^\s,(]*)/m.exec(record)?.[1];
-  if (real && real !== name) return resolve(real);
-  return { name, version: /^Version: (.+)$/m.exec(record)?.[1] ?? "" };
-}
-
-/** Downloads one package; apt checks it against the signed lists. */
-async function download(name: string, version: string, path: string): Promise<string> {
-  const directory = `${path}.d`;
-  mkdirSync(directory, { recursive: true });
-  // Root's apt would hand the download to a user who may not write to this directory.
-  const sandbox = process.getuid?.() === 0 ? ["-o", "APT::Sandbox::User=root"] : [];
-  const fetch = (which: string) =>
-    run(`download ${which}`, ["apt-get", ...sandbox, "-q", "download", which], { cwd: directory });
-  try {
-    // Lists that have grown old name versions that are gone.
-    await fetch(`${name}=${version}`).catch(async (error: unknown) => {
-      if (!(await updateLists())) throw error;
-      await fetch(`${name}=${version}`);
-    });
-    const file = readdirSync(directory).find((entry) => entry.endsWith(".deb"));
-    if (!file) throw new Error(`Cannot download ${name}: apt-get left no .deb file (${directory})`);
-    renameSync(join(directory, file), path);
-    return path;
-  } finally {
-    await run("tidy up", ["rm", "-rf", directory]);
-  }
-}
-
-async function updateLists(): Promise<boolean> {
-  if (process.getuid?.() !== 0) return false;
-  await run("update the package lists", ["apt-get", "-q", "update"]).catch(() => "");
-  return true;
 }

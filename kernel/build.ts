@@ -1,0 +1,155 @@
+// Builds the lab's own kernels from Debian's kernel source: one version, one series of patches, one configuration.
+//
+//   npm run kernel -- --version 6.12 --series stock
+//
+// The source and its objects stay in the cache; the kernels of a version are built from one tree, so that only what a
+// series changes is compiled again. What was built once is found by the hash of all that went in.
+
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { download, latest } from "../test/lab/apt.ts";
+import { cached, contentKey } from "../test/lab/cache.ts";
+import type { Kernel } from "../test/lab/packages.ts";
+import { findProgram, run } from "../test/lab/run.ts";
+
+/** Kernel versions that the lab builds; Debian carries the source of each as `linux-source-<version>`. */
+export const VERSIONS = ["6.1", "6.12"] as const;
+export type Version = (typeof VERSIONS)[number];
+
+/** Where the patches of a series are, below this directory. */
+const SERIES = { stock: null } as const;
+export type Series = keyof typeof SERIES;
+
+/** A configuration is lab.config, and for all but the first a fragment of its own on top. */
+export const CONFIGS = ["lab"] as const;
+export type Config = (typeof CONFIGS)[number];
+
+/** Debian packages by a file or program each is known by. */
+const PACKAGES: Record<string, string> = {
+  make: "make",
+  gcc: "gcc",
+  flex: "flex",
+  bison: "bison",
+  bc: "bc",
+  xz: "xz-utils",
+  patch: "patch",
+  "/usr/include/stdlib.h": "libc6-dev",
+  "/usr/include/libelf.h": "libelf-dev",
+};
+
+/** Debian packages that a build needs and this machine has not. */
+export function missingBuildPackages(): string[] {
+  const there = (mark: string) => (mark.startsWith("/") ? existsSync(mark) : findProgram(mark) !== null);
+  return Object.entries(PACKAGES).flatMap(([mark, name]) => (there(mark) ? [] : [name]));
+}
+
+/**
+ * A kernel, built if it is not in the cache: 4 to 10 minutes on two processors for the first of a version and
+ * configuration, under a minute for the next.
+ */
+export async function labKernel(
+  version: Version,
+  series: Series = "stock",
+  config: Config = "lab",
+): Promise<Kernel> {
+  const source = await linuxSource(version);
+  const patches = patchesOf(version, series);
+  const configs = ["lab.config", ...(config === "lab" ? [] : [`${config}.config`])].map(here);
+  const compiler = await run("ask for the compiler's version", ["gcc", "-dumpfullversion"]);
+  const configKey = contentKey([compiler, ...configs.map((path) => readFileSync(path, "utf8"))]);
+  const key = contentKey([
+    source.label,
+    configKey,
+    ...[here("build.sh"), ...patches].map((path) => readFileSync(path, "utf8")),
+  ]);
+  const suffix = config === "lab" ? series : `${series}-${config}`;
+  const label = `lab-${version}-${suffix}-${key}`;
+  const path = await cached(
+    "built",
+    label,
+    async (out) => {
+      const missing = missingBuildPackages();
+      if (missing.length > 0) {
+        throw new Error(`Cannot build a kernel: packages are missing; apt-get install ${missing.join(" ")}`);
+      }
+      const objects = join(source.path, `objects-${config}-${configKey}`);
+      for (const name of readdirSync(source.path)) {
+        if (name.startsWith(`objects-${config}-`) && join(source.path, name) !== objects) {
+          rmSync(join(source.path, name), { recursive: true });
+        }
+      }
+      const tree = join(source.path, `linux-source-${version}`);
+      await run(`build the kernel ${version}, ${suffix}`, [
+        ...["bash", here("build.sh"), tree, objects, `-${suffix}`, out, configs.join(":"), ...patches],
+      ]);
+    },
+    12,
+  );
+  return {
+    name: label,
+    image: join(path, "bzImage"),
+    modules: null,
+    symbols: async () => join(path, "vmlinux"),
+  };
+}
+
+/** The patches of a series for a version, in order. */
+function patchesOf(version: Version, series: Series): string[] {
+  const folder = SERIES[series];
+  if (folder === null) return [];
+  const directory = join(import.meta.dir, folder, version);
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(".patch"))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+/** Debian's source of a version, unpacked in the cache. */
+async function linuxSource(version: Version): Promise<{ path: string; label: string }> {
+  const real = await latest(`linux-source-${version}`);
+  const label = `${real.name}_${real.version.replace(/[^\w.+~-]/g, "_")}`;
+  const path = await cached(
+    "sources",
+    label,
+    async (directory) => {
+      const archive = await download(real.name, real.version, `${directory}.deb`);
+      const script =
+        'mkdir "$2"; dpkg-deb --fsys-tarfile "$1" | tar -x -O "./usr/src/$3.tar.xz" | tar -xJ -C "$2"';
+      await run(`unpack ${real.name}`, [
+        "bash",
+        "-o",
+        "pipefail",
+        "-c",
+        script,
+        "-",
+        archive,
+        directory,
+        real.name,
+      ]);
+      rmSync(archive);
+    },
+    VERSIONS.length,
+  );
+  return { path, label };
+}
+
+function here(name: string): string {
+  return join(import.meta.dir, name);
+}
+
+if (import.meta.main) {
+  const program = new Command("npm run kernel --")
+    .description("Builds a kernel of the lab and prints where its image is.")
+    .addOption(new Option("--version <version>", "kernel version").choices(VERSIONS).default("6.12"))
+    .addOption(new Option("--series <name>", "patches on top").choices(Object.keys(SERIES)).default("stock"))
+    .addOption(new Option("--config <name>", "configuration").choices(CONFIGS).default("lab"))
+    .showHelpAfterError("(--help lists the options)");
+  const { version, series, config } = program.parse().opts();
+  try {
+    console.log((await labKernel(version, series, config)).image);
+  } catch (error) {
+    console.error(process.env.VMCOPY_DEBUG === "1" ? error : (error as Error).message);
+    process.exitCode = 2;
+  }
+}
