@@ -10,7 +10,7 @@
 import type { Libc } from "../../ffi/libc.ts";
 import { type PrivateKernels, privateKernels } from "../kernels/module.ts";
 import type { PageCounts } from "./counts.ts";
-import type { FlagBit, PageLayout } from "./page-layout.ts";
+import type { PageLayout } from "./page-layout.ts";
 
 /** Bits of the dump level that are asked for by name (makedumpfile(8), "-d"); the kernel knows all. */
 export const LEVEL_ZERO = 1;
@@ -76,32 +76,38 @@ export class Classifier {
 /** The layout as the kernel has it; see the offsets there. */
 function layoutWords(layout: PageLayout, level: number): Int32Array {
   const bytes = (words: number) => (words < 0 ? -1 : words * 4);
-  const bit = ({ word, mask }: FlagBit) => [word * 4, mask];
+  const halves = (value: bigint) => [
+    Number(BigInt.asIntN(32, value)),
+    Number(BigInt.asIntN(32, value >> 32n)),
+  ];
   const { hugetlb } = layout;
   const destructor = hugetlb?.by === "destructor" ? hugetlb : undefined;
-  const value = destructor?.value ?? 0n;
   const words = [
-    ...[layout.size, bytes(layout.compoundHead), bytes(layout.mapcount)],
+    ...[layout.size, layout.flags, bytes(layout.compoundHead)],
     // What is not known is not asked for: its levels are taken out before.
-    ...[Math.max(0, bytes(layout.mapping)), Math.max(0, bytes(layout.private))],
-    ...[layout.head, layout.lru, layout.privateFlag, layout.swapcache].flatMap(bit),
-    ...[layout.swapbacked, layout.slabFlag, layout.hwpoison].flatMap(bit),
+    ...[layout.mapcount, layout.mapping, layout.private].map((at) => Math.max(0, bytes(at))),
+    ...[layout.order, layout.orders],
+    // Bit 4 has the effect of bit 2: cache without private data is counted as such.
+    (level & LEVEL_CACHE_PRIVATE) !== 0 ? level | LEVEL_CACHE : level,
+    destructor?.size ?? 0,
+    destructor?.offset ?? 0,
+    0, // 64-bit words follow, aligned
+    ...halves(destructor?.value ?? 0n),
+    ...[layout.head, layout.lru, layout.privateFlag, layout.swapcache].flatMap(halves),
+    ...[layout.swapbacked, layout.slabFlag, layout.hwpoison].flatMap(halves),
+    ...halves(hugetlb?.by === "flag" ? hugetlb.bit : 0n),
     ...[layout.slabType, layout.buddyType, layout.offlineType, layout.unacceptedType].flatMap(typeTest),
     ...typeTest(hugetlb?.by === "type" ? hugetlb.value : undefined),
-    ...bit(hugetlb?.by === "flag" ? hugetlb.bit : { word: 0, mask: 0 }),
-    ...[destructor?.offset ?? 0, destructor?.size ?? 0],
-    ...[Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))],
-    // Bit 4 has the effect of bit 2: cache without private data is counted as such.
-    ...[layout.order, layout.orders, (level & LEVEL_CACHE_PRIVATE) !== 0 ? level | LEVEL_CACHE : level],
   ];
   return Int32Array.from(words, (word) => word | 0);
 }
 
 /**
- * How a page type is compared: known or not, mask, value. Since 6.12 it is the top byte, and the exported value's
- * other bits are zeros, so that whatever they will hold one day does not matter; before, the whole word.
+ * How a page type is compared: mask and value; no page is of a type that is not known. Since 6.12 it is the top
+ * byte, and the exported value's other bits are zeros, so that whatever they will hold one day does not matter;
+ * before, the whole word.
  */
-function typeTest(value: number | undefined): [known: number, mask: number, value: number] {
-  if (value === undefined) return [0, 0, 0];
-  return [1, (value & 0xffffff) === 0 ? 0xff000000 : -1, value];
+function typeTest(value: number | undefined): [mask: number, value: number] {
+  if (value === undefined) return [0, 1];
+  return [(value & 0xffffff) === 0 ? 0xff000000 : -1, value];
 }

@@ -101,7 +101,7 @@ function mapReaderOf(
   const layout = pageLayout(memory.info);
   const wanted = level & ~LEVEL_ZERO;
   // Levels 0 and 1 look at mem_map for poisoned pages only.
-  if (wanted === 0 && (layout === undefined || layout.hwpoison.mask === 0)) return undefined;
+  if (wanted === 0 && (layout === undefined || layout.hwpoison === 0n)) return undefined;
   const keepsAll = "all pages are kept but zeros";
   if (layout === undefined) {
     problems.push(`VMCOREINFO does not tell struct page: ${keepsAll}`);

@@ -13,11 +13,8 @@
  */
 import type { Vmcoreinfo } from "../vmcore/vmcoreinfo.ts";
 
-/** A bit of a page's flags: which 32-bit word of struct page, and its mask there. Mask 0: not known. */
-export interface FlagBit {
-  readonly word: number;
-  readonly mask: number;
-}
+/** A bit of page.flags, which is a word of 64 bits. 0: not known. */
+export type FlagBit = bigint;
 
 /** How hugetlb pages are known, at the head page. */
 export type HugetlbRule =
@@ -30,6 +27,8 @@ export type HugetlbRule =
 export interface PageLayout {
   /** bytes of struct page */
   readonly size: number;
+  /** of page.flags, in bytes */
+  readonly flags: number;
   readonly compoundHead: number;
   readonly mapcount: number;
   readonly mapping: number;
@@ -55,8 +54,6 @@ export interface PageLayout {
   readonly unknown: readonly { readonly bits: number; readonly missing: string }[];
 }
 
-const NO_BIT: FlagBit = { word: 0, mask: 0 };
-
 /** @returns undefined where not even the flags of a page are known: nothing can be told then */
 export function pageLayout(info: Vmcoreinfo): PageLayout | undefined {
   const size = info.size("page");
@@ -73,10 +70,8 @@ export function pageLayout(info: Vmcoreinfo): PageLayout | undefined {
   }
   const inPage = (offset: number | undefined, length: number) =>
     offset !== undefined && offset % 4 === 0 && offset + length <= size ? offset / 4 : -1;
-  const bit = (number: bigint | undefined, base = flags): FlagBit =>
-    number === undefined || number < 0n || number > 63n
-      ? NO_BIT
-      : { word: base / 4 + (number >= 32n ? 1 : 0), mask: 1 << Number(number & 31n) };
+  const bit = (number: bigint | undefined): FlagBit =>
+    number === undefined || number < 0n || number > 63n ? 0n : 1n << number;
   const type = (name: string) => {
     const value = info.number(`PAGE_${name}_MAPCOUNT_VALUE`);
     return value === undefined ? undefined : Number(BigInt.asIntN(32, value));
@@ -87,6 +82,7 @@ export function pageLayout(info: Vmcoreinfo): PageLayout | undefined {
   const typed = (name: string) => (mapcount < 0 ? undefined : type(name));
   const layout = {
     size,
+    flags,
     compoundHead: inPage(info.offset("page.compound_head") ?? info.offset("page.compound_info"), 8),
     mapcount,
     mapping: inPage(info.offset("page.mapping"), 8),
@@ -102,7 +98,7 @@ export function pageLayout(info: Vmcoreinfo): PageLayout | undefined {
     buddyType: typed("BUDDY"),
     offlineType: typed("OFFLINE"),
     unacceptedType: typed("UNACCEPTED"),
-    hugetlb: hugetlbRule(info, size, (number) => bit(number)),
+    hugetlb: hugetlbRule(info, size, bit),
     order: orderOffset(info, size, flags),
     orders: info.length("zone.free_area") ?? 0,
   };
@@ -143,11 +139,11 @@ function unknownBits(layout: Omit<PageLayout, "unknown">): PageLayout["unknown"]
     layout;
   const checks: [bits: number, missing: boolean, key: string][] = [
     [30, compoundHead < 0, "OFFSET(page.compound_head)"],
-    [14, slabFlag.mask === 0 && slabType === undefined, "NUMBER(PG_slab)"],
+    [14, slabFlag === 0n && slabType === undefined, "NUMBER(PG_slab)"],
     [14, mapping < 0, "OFFSET(page.mapping)"],
-    [14, head.mask === 0, "NUMBER(PG_head_mask)"],
-    [6, lru.mask === 0, "NUMBER(PG_lru)"],
-    [2, privateFlag.mask === 0, "NUMBER(PG_private)"],
+    [14, head === 0n, "NUMBER(PG_head_mask)"],
+    [6, lru === 0n, "NUMBER(PG_lru)"],
+    [2, privateFlag === 0n, "NUMBER(PG_private)"],
     [8, hugetlb === undefined, "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)"],
     [16, buddyType === undefined, "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)"],
     [16, layout.private < 0, "OFFSET(page.private)"],

@@ -6,7 +6,7 @@
  * pages come in runs. Of each sixteen chunks of 2 MiB, in an order of their own, some are of each such use;
  * together they make about 32 % zero pages, 21 % text, 32 % binary and 15 % random or compressed ones.
  */
-import { CHUNK_PAGES, type Machine } from "./plan.ts";
+import { CHUNK_PAGES, type Machine, PFNS_PER_SECTION } from "./plan.ts";
 import { Random } from "./random.ts";
 
 export const PAGE_KINDS = ["zero", "text", "binary", "random", "code", "kernel"] as const;
@@ -31,11 +31,11 @@ interface Use {
   /** runs of 1 to 2^order pages */
   readonly order: number;
 }
-const FREE: Use = { zero: 80, text: 5, binary: 7, order: 7 };
-const CACHE: Use = { zero: 10, text: 58, binary: 12, order: 6 };
-const ANONYMOUS: Use = { zero: 25, text: 12, binary: 56, order: 4 };
+export const FREE: Use = { zero: 80, text: 5, binary: 7, order: 7 };
+export const CACHE: Use = { zero: 10, text: 58, binary: 12, order: 6 };
+export const ANONYMOUS: Use = { zero: 25, text: 12, binary: 56, order: 4 };
 const SLAB: Use = { zero: 15, text: 10, binary: 75, order: 3 };
-const ARCHIVE: Use = { zero: 2, text: 0, binary: 3, order: 8 };
+export const ARCHIVE: Use = { zero: 2, text: 0, binary: 3, order: 8 };
 const USES = [
   ...Array<Use>(4).fill(FREE),
   ...Array<Use>(4).fill(CACHE),
@@ -43,6 +43,8 @@ const USES = [
   ...Array<Use>(2).fill(SLAB),
   ARCHIVE,
 ];
+
+const SECTION_CHUNKS = PFNS_PER_SECTION / CHUNK_PAGES;
 
 /** Gives the kind of pages as an index into {@link PAGE_KINDS}. */
 export class KindMap {
@@ -96,9 +98,9 @@ export class KindMap {
   }
 }
 
-/** Each group of sixteen chunks has all USES once, shuffled. */
-function useOf(seed: number, chunk: number): Use {
-  const group = Math.floor(chunk / USES.length);
+/** Each group of sixteen chunks has all USES once, shuffled; the groups of a section are those of every section. */
+export function useOf(seed: number, chunk: number): Use {
+  const group = Math.floor((chunk % SECTION_CHUNKS) / USES.length);
   const random = new Random(seed, group, 4);
   const order = USES.map((_, index) => index);
   for (let i = order.length - 1; i > 0; i--) {

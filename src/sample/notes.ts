@@ -3,7 +3,8 @@
  * and VMCOREINFO, merged into one as /proc/vmcore does.
  */
 import { encodeNotes, type Note } from "../dump/elf-headers.ts";
-import { memSectionAddress } from "./objects.ts";
+import { logSymbols } from "./log.ts";
+import { logAddress, memSectionAddress } from "./objects.ts";
 import { type Machine, type MemoryRange, PAGE } from "./plan.ts";
 import { Random } from "./random.ts";
 import { sampleVmcoreinfo } from "./vmcoreinfo.ts";
@@ -26,7 +27,7 @@ export function sampleNotes(machine: Machine): Uint8Array<ArrayBuffer> {
   for (let cpu = 0; cpu < machine.cpus; cpu++) {
     notes.push({ name: "CORE", type: NT_PRSTATUS, description: prstatus(machine, cpu) });
   }
-  const vmcoreinfo = sampleVmcoreinfo(machine, memSectionAddress(machine));
+  const vmcoreinfo = sampleVmcoreinfo(machine, memSectionAddress(machine), logSymbols(logAddress(machine)));
   notes.push({ name: "VMCOREINFO", type: 0, description: new TextEncoder().encode(vmcoreinfo) });
   return encodeNotes(notes);
 }

@@ -1,14 +1,18 @@
 /**
  * The parts of the pretended kernel that are true: readers find them through VMCOREINFO and use them.
  *
- *   page tables   the kernel image and the direct map (as on x86_64: 4 levels, leaves of 1 GiB, 2 MiB or 4 KiB)
- *   utsname       the kernel's names, in init_uts_ns
- *   mem_section   which sections of 128 MiB hold RAM; their struct pages would be in vmemmap, which is not mapped:
- *                 this sample has none
+ *   page tables    the kernel image, the direct map and vmemmap: page-tables.ts
+ *   utsname        the kernel's names, in init_uts_ns
+ *   mem_section    which sections of 128 MiB hold RAM
+ *   struct pages   what each page is used for: struct-pages.ts
+ *   printk ring    the log: log.ts
  *
  * They lie in the kernel image, or in the reserved pages right after it.
  */
-import { type Machine, PAGE, PFNS_PER_SECTION } from "./plan.ts";
+import { logMemory } from "./log.ts";
+import { pageTables } from "./page-tables.ts";
+import { type Machine, PAGE, PFNS_PER_SECTION, STRUCT_PAGE } from "./plan.ts";
+import { kernelStructPages, sectionStructPages, VMEMMAP } from "./struct-pages.ts";
 import { locate, RELEASE } from "./symbols.ts";
 
 /** Pages with contents of their own, whatever the kind of their surroundings. */
@@ -22,14 +26,8 @@ export interface MemoryObject {
   fillPage(index: number, out: Uint8Array): void;
 }
 
-const PRESENT_TABLE = 0x67n; // present, writable, user, accessed, dirty
-const PRESENT_KERNEL = 0x163n; // present, writable, accessed, dirty, global
-const LARGE = 0x80n;
-const NO_EXECUTE = 1n << 63n;
 /** struct new_utsname: six strings of 65 bytes. */
 const UTS_FIELD = 65;
-/** What an unmoved kernel takes for its array of struct pages. */
-const VMEMMAP = 0xffffea0000000000n;
 /** section_mem_map's low bits: present, has a mem_map, online, since boot. */
 const SECTION_FLAGS = 0xfn;
 
@@ -38,9 +36,24 @@ export function memSectionAddress(machine: Machine): bigint {
   return machine.directMap + BigInt(machine.reserved.rootsPfn * PAGE);
 }
 
+/** Virtual address of the printk ring's memory. */
+export function logAddress(machine: Machine): bigint {
+  return machine.directMap + BigInt(machine.reserved.logPfn * PAGE);
+}
+
 /** All true parts of the sample. */
 export function kernelObjects(machine: Machine): MemoryObject[] {
-  return [utsname(machine), ...memSections(machine), ...pageTables(machine)];
+  const { structsPfn, structPages, kernelStructsPfn, logPfn } = machine.reserved;
+  const { seed, cpus } = machine;
+  const structs = sectionStructPages(seed, (structPages * PAGE) / STRUCT_PAGE);
+  return [
+    utsname(machine),
+    ...memSections(machine),
+    ...pageTables(machine).map(({ pfn, entries }) => ofBytes(pfn, entries)),
+    ofBytes(structsPfn, structs),
+    ofBytes(kernelStructsPfn, kernelStructPages()),
+    ofBytes(logPfn, logMemory(seed, cpus, machine.endPfn * PAGE, logAddress(machine))),
+  ];
 }
 
 /** SPARSEMEM_EXTREME: pages of struct mem_section {u64 section_mem_map, u64 usage}, and pointers to these pages. */
@@ -58,12 +71,15 @@ function memSections(machine: Machine): MemoryObject[] {
       sections[2 * section] = VMEMMAP | SECTION_FLAGS; // the section's first PFN is already subtracted
     }
   }
-  return [ofWords(rootsPfn, roots), ofWords(sectionsPfn, sections)];
+  return [ofBytes(rootsPfn, roots), ofBytes(sectionsPfn, sections)];
 }
 
-/** Whole pages of words as they are. */
-function ofWords(firstPfn: number, words: BigUint64Array<ArrayBuffer>): MemoryObject {
-  const bytes = new Uint8Array(words.buffer);
+/** Whole pages as they are. */
+function ofBytes(
+  firstPfn: number,
+  array: Uint8Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>,
+): MemoryObject {
+  const bytes = new Uint8Array(array.buffer);
   const fillPage = (index: number, out: Uint8Array) =>
     out.set(bytes.subarray(index * PAGE, (index + 1) * PAGE));
   return { firstPfn, pages: bytes.length / PAGE, fillPage };
@@ -82,42 +98,4 @@ function utsname(machine: Machine): MemoryObject {
       }
     },
   };
-}
-
-/** The root at init_top_pgt, and the tables below it. */
-function pageTables(machine: Machine): MemoryObject[] {
-  const firstPfn = machine.reserved.tablesPfn;
-  const tables: { pfn: number; entries: BigUint64Array<ArrayBuffer> }[] = [];
-  const newTable = (pfn: number) => {
-    const table = { pfn, entries: new BigUint64Array(512) };
-    tables.push(table);
-    return table;
-  };
-  const root = newTable(locate(machine, "init_top_pgt").pfn);
-  const indexAt = (address: bigint, shift: bigint) => Number((address >> shift) & 511n);
-
-  /** Maps one leaf of 2^shift bytes, making the tables above it. */
-  const map = (virtual: bigint, physical: bigint, shift: bigint, flags: bigint) => {
-    let table = root;
-    for (let level = 39n; level > shift; level -= 9n) {
-      const at = indexAt(virtual, level);
-      const entry = table.entries[at] as bigint;
-      const next = entry
-        ? tables.find(({ pfn }) => BigInt(pfn) === (entry & 0xffffffffff000n) >> 12n)
-        : newTable(firstPfn + tables.length - 1);
-      if (!next) throw new Error("Cannot build page tables: a table is missing");
-      table.entries[at] = (BigInt(next.pfn) << 12n) | PRESENT_TABLE;
-      table = next;
-    }
-    table.entries[indexAt(virtual, shift)] = physical | flags | PRESENT_KERNEL | (shift > 12n ? LARGE : 0n);
-  };
-
-  const end = BigInt(machine.endPfn) * 4096n;
-  for (let at = 0n; at < end; at += 1n << 30n) map(machine.directMap + at, at, 30n, NO_EXECUTE);
-  const image = BigInt(machine.kernel.firstPfn) * 4096n;
-  const shift = image % (1n << 21n) === 0n ? 21n : 12n; // small samples have no room to align it
-  for (let at = 0n; at < BigInt(machine.kernel.pages * PAGE); at += 1n << shift) {
-    map(machine.kernel.virtualAddress + at, image + at, shift, 0n);
-  }
-  return tables.map(({ pfn, entries }) => ofWords(pfn, entries));
 }

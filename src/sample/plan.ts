@@ -22,6 +22,15 @@ export const CHUNK_PAGES = 512;
 export const FULL_IMAGE_PAGES = (40 * MIB) / PAGE;
 /** SECTION_SIZE_BITS 27: the unit in which the kernel keeps account of memory. */
 export const PFNS_PER_SECTION = 2 ** 15;
+/** SIZE(page) */
+export const STRUCT_PAGE = 64;
+/** Pages that the struct pages of a chunk, and of a section, take. */
+export const STRUCT_PAGES_PER_CHUNK = (CHUNK_PAGES * STRUCT_PAGE) / PAGE;
+const SECTION_STRUCT_PAGES = (PFNS_PER_SECTION * STRUCT_PAGE) / PAGE;
+/** Pages of the printk ring: see log.ts. */
+export const LOG_PAGES = 8;
+/** A smaller machine has no room to align its struct pages. */
+const LEAST_LARGE_STRUCTS = 64 * MIB;
 const LEAST_SIZE = MIB;
 /** Below this, the fixed parts of a sample (kernel image, low memory) leave no room to spread data thinly. */
 const LEAST_SPARSE_SIZE = 4 * MIB;
@@ -73,6 +82,14 @@ export interface Machine {
   };
   /** Pages right after the kernel image that are its own, up to endPfn: see objects.ts. */
   readonly reserved: {
+    /** struct pages that serve for every section, and whether 2 MiB of them are mapped at once */
+    readonly structsPfn: number;
+    readonly structPages: number;
+    readonly largeStructs: boolean;
+    /** a page of struct pages that serves for all memory of the kernel's own */
+    readonly kernelStructsPfn: number;
+    /** the printk ring */
+    readonly logPfn: number;
     /** the array of pointers to pages of struct mem_section */
     readonly rootsPfn: number;
     readonly sectionsPfn: number;
@@ -103,7 +120,8 @@ export function planMachine(options: SampleOptions): Machine {
 
   // The image is a sixteenth of what is in use, so that small samples are not all kernel.
   const pages = Math.min(FULL_IMAGE_PAGES, Math.floor(size / PAGE / 16));
-  const reservedPages = reserve(0, endPfn).endPfn;
+  const large = size >= LEAST_LARGE_STRUCTS;
+  const reservedPages = reserve(0, endPfn, large).endPfn + (large ? CHUNK_PAGES : 0); // the last: to align them
   const firstPfn = kernelPfn(ranges, pages + reservedPages, random);
   const offset = BigInt(random.below(256) * 2 * MIB);
   const virtualAddress = KERNEL_MAP + 0x1000000n + offset;
@@ -131,7 +149,7 @@ export function planMachine(options: SampleOptions): Machine {
       offset,
       physBase: BigInt(image.start) - virtualAddress + KERNEL_MAP,
     },
-    reserved: reserve(firstPfn + pages, endPfn),
+    reserved: reserve(firstPfn + pages, endPfn, large),
     endPfn,
     busyChunks: ram > size ? Math.min(spread, totalChunks) : totalChunks,
     totalChunks,
@@ -142,13 +160,46 @@ export function planMachine(options: SampleOptions): Machine {
   };
 }
 
-/** Lays out the reserved pages from `first` on; how many there are depends on the RAM that they describe. */
-function reserve(first: number, endPfn: number): Machine["reserved"] {
-  const sectionsPfn = first + 4; // 2048 roots of 8 bytes
+/**
+ * Lays out the reserved pages from `first` on; how many there are depends on the RAM that they describe.
+ *
+ * @param largeStructs whether the struct pages are to be mapped by leaves of 2 MiB
+ */
+function reserve(first: number, endPfn: number, largeStructs: boolean): Machine["reserved"] {
+  const structsPfn = largeStructs ? Math.ceil(first / CHUNK_PAGES) * CHUNK_PAGES : first;
+  const structPages = Math.min(
+    SECTION_STRUCT_PAGES,
+    Math.ceil(endPfn / CHUNK_PAGES) * STRUCT_PAGES_PER_CHUNK,
+  );
+  const kernelStructsPfn = structsPfn + structPages;
+  const logPfn = kernelStructsPfn + 1;
+  const rootsPfn = logPfn + LOG_PAGES;
+  const sectionsPfn = rootsPfn + 4; // 2048 roots of 8 bytes
   const tablesPfn = sectionsPfn + Math.ceil(endPfn / PFNS_PER_SECTION / (PAGE / 16));
   const directMapTables = 1 + Math.ceil((endPfn * PAGE) / (512 * GIB)); // it need not begin at a table's begin
   const imageTables = 4;
-  return { rootsPfn: first, sectionsPfn, tablesPfn, endPfn: tablesPfn + directMapTables + imageTables };
+  // Below the top: one, one for each GiB of struct pages, one for most sections, one for each with memory of the kernel's own.
+  const structTables = 1 + Math.ceil((endPfn * STRUCT_PAGE) / GIB) + 1 + 10;
+  return {
+    ...{ structsPfn, structPages, largeStructs, kernelStructsPfn, logPfn, rootsPfn, sectionsPfn, tablesPfn },
+    endPfn: tablesPfn + directMapTables + imageTables + structTables,
+  };
+}
+
+/**
+ * Chunks whose struct pages say that they are the kernel's own: its image and what is reserved behind it, and those
+ * that RAM does not fill. Whole chunks, for no block of other pages reaches over a chunk's border.
+ */
+export function kernelChunks({ kernel, reserved, memory }: Machine): Set<number> {
+  const chunks = new Set([0]);
+  const first = Math.floor(kernel.firstPfn / CHUNK_PAGES);
+  for (let chunk = first; chunk * CHUNK_PAGES < reserved.endPfn; chunk++) chunks.add(chunk);
+  for (const { firstPfn, pages } of memory) {
+    for (const border of [firstPfn, firstPfn + pages]) {
+      if (border % CHUNK_PAGES !== 0) chunks.add(Math.floor(border / CHUNK_PAGES));
+    }
+  }
+  return chunks;
 }
 
 function describe(kind: MemoryRange["kind"], { start, end }: Range, virtualAddress: bigint): MemoryRange {

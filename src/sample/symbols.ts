@@ -16,8 +16,6 @@ const OFFSETS = {
   kallsyms_token_table: 0x12c9d08,
   kallsyms_token_index: 0x12ca0a0,
   init_top_pgt: 0x1a10000,
-  prb: 0x1a622c0,
-  printk_rb_static: 0x1a622e0,
   vmap_area_list: 0x1b5a230,
   init_uts_ns: 0x1bf9b60,
   node_data: 0x1c368e0,

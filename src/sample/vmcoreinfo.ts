@@ -91,9 +91,14 @@ NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257`;
 
 /**
  * @param memSection virtual address of the array of section roots, which the symbol holds
+ * @param log virtual addresses of the printk ring and of the pointer to it
  * @returns the text, lines ended by newlines
  */
-export function sampleVmcoreinfo(machine: Machine, memSection: bigint): string {
+export function sampleVmcoreinfo(
+  machine: Machine,
+  memSection: bigint,
+  log: { prb: bigint; ring: bigint },
+): string {
   const symbol = (name: KernelSymbol) =>
     `SYMBOL(${name})=${locate(machine, name).virtualAddress.toString(16)}`;
   const page = locate(machine, "init_top_pgt").virtualAddress.toString(16);
@@ -109,8 +114,8 @@ export function sampleVmcoreinfo(machine: Machine, memSection: bigint): string {
     symbol("vmap_area_list"),
     `SYMBOL(mem_section)=${memSection.toString(16)}`,
     MEMORY_MODEL,
-    symbol("prb"),
-    symbol("printk_rb_static"),
+    `SYMBOL(prb)=${log.prb.toString(16)}`,
+    `SYMBOL(printk_rb_static)=${log.ring.toString(16)}`,
     symbol("clear_seq"),
     PRINTK,
     PAGE_FLAGS,
