@@ -2,13 +2,23 @@
 // held against makedumpfile, crash and drgn.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { labKernel } from "../../kernel/build.ts";
 import { busyMachine } from "./busy.ts";
 import { createRun, removeRun } from "./cache.ts";
 import { rawDisk } from "./disks.ts";
-import { type Capture, crashAndCapture } from "./lab.ts";
-import { labProblems, vmcopyPath } from "./packages.ts";
+import { type Capture, type Crash, crashAndCapture } from "./lab.ts";
+import { Monitor, monitorDevice } from "./monitor.ts";
+import { debianKernel, type Kernel, labProblems, vmcopyPath } from "./packages.ts";
 import { run } from "./run.ts";
 
 const MiB = 1024 * 1024;
@@ -20,224 +30,340 @@ const reason = problems.length > 0 ? ` (left out: ${problems.join("; ")})` : "";
 const CODECS = ["none", "zlib", "lzo", "snappy", "zstd"] as const;
 const PANIC = "Kernel panic - not syncing: sysrq triggered crash";
 
-lab(`filtered dumps of a busy machine${reason}`, () => {
-  let directory: string;
-  let capture: Capture;
-  /** What dd read from /proc/vmcore. */
-  let vmcore: string;
-  /** Symbols of the crashed kernel. */
-  let symbols: string;
-  const text = (name: string) => readFileSync(join(capture.results, name), "utf8");
-  const json = (name: string) => {
-    expect({ name, code: text(`${name}.code`).trim(), said: text(`${name}.err`) }).toMatchObject({
-      code: "0",
+/** A kernel whose dumps are looked at, and what makes its memory odd before it is busy. */
+interface Case {
+  kernel: () => Promise<Kernel>;
+  isOdd: boolean;
+  /** Whether Debian 12's makedumpfile, 1.7.2, knows this kernel's folios and page types. */
+  isKnown: boolean;
+}
+const KERNELS: [name: string, Case][] = [
+  ["Debian's kernel", { kernel: () => debianKernel(), isOdd: false, isKnown: true }],
+  ["Linux 6.12", { kernel: () => labKernel("6.12"), isOdd: true, isKnown: false }],
+];
+
+for (const [name, { kernel, isOdd, isKnown }] of KERNELS)
+  lab(`filtered dumps of a busy machine, ${name}${reason}`, () => {
+    let directory: string;
+    let capture: Capture;
+    /** What dd read from /proc/vmcore. */
+    let vmcore: string;
+    /** Symbols of the crashed kernel. */
+    let symbols: string;
+    let truth: Truth;
+    const text = (name: string) => readFileSync(join(capture.results, name), "utf8");
+    const json = (name: string) => {
+      expect({ name, code: text(`${name}.code`).trim(), said: text(`${name}.err`) }).toMatchObject({
+        code: "0",
+      });
+      return JSON.parse(text(`${name}.json`));
+    };
+    const at = (name: string) => join(directory, name);
+    const vmcopy = (what: string, ...args: string[]) => run(what, [vmcopyPath, ...args]);
+    const dumpAs = async (name: string, ...args: string[]) =>
+      JSON.parse(await vmcopy(`make ${name}`, "copy", "--json", "--force", ...args, vmcore, at(name)));
+    /** Exit code and what was said; no error where it is not 0. */
+    const tried = (...args: string[]) => {
+      const { exitCode, stdout, stderr } = Bun.spawnSync([vmcopyPath, ...args]);
+      return { exitCode, out: stdout.toString(), err: stderr.toString() };
+    };
+
+    beforeAll(async () => {
+      directory = createRun();
+      const busy = await busyMachine(directory, memMiB);
+      vmcore = at("vmcore");
+      rawDisk(vmcore, memMiB * MiB);
+      capture = await crashAndCapture({
+        ...busy,
+        kernel: await kernel(),
+        workload: (isOdd ? readFileSync(join(import.meta.dir, "odd-memory.sh"), "utf8") : "") + busy.workload,
+        ...(isOdd ? balloon(at("monitor"), memMiB) : {}),
+        captureScript: readFileSync(join(import.meta.dir, "filtered.sh"), "utf8"),
+        disks: [...busy.disks, { path: vmcore }],
+        timeoutSeconds: 400,
+      });
+      truncateSync(vmcore, Number(text("size")));
+      symbols = (await capture.kernel.symbols()) ?? "";
+      truth = await pageKinds(vmcore, symbols, at("ram"));
+    }, 8 * minutes);
+
+    afterAll(() => {
+      capture?.dispose();
+      removeRun(directory);
     });
-    return JSON.parse(text(`${name}.json`));
-  };
-  const at = (name: string) => join(directory, name);
-  const vmcopy = (what: string, ...args: string[]) => run(what, [vmcopyPath, ...args]);
-  const dumpAs = async (name: string, ...args: string[]) =>
-    JSON.parse(await vmcopy(`make ${name}`, "copy", "--json", "--force", ...args, vmcore, at(name)));
-  /** Exit code and what was said; no error where it is not 0. */
-  const tried = (...args: string[]) => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync([vmcopyPath, ...args]);
-    return { exitCode, out: stdout.toString(), err: stderr.toString() };
-  };
 
-  beforeAll(async () => {
-    directory = createRun();
-    const busy = await busyMachine(directory, memMiB);
-    vmcore = at("vmcore");
-    rawDisk(vmcore, memMiB * MiB);
-    capture = await crashAndCapture({
-      ...busy,
-      captureScript: readFileSync(join(import.meta.dir, "filtered.sh"), "utf8"),
-      disks: [...busy.disks, { path: vmcore }],
-      timeoutSeconds: 400,
+    test("in the capture kernel: dump, proof, log", () => {
+      const report = json("filtered");
+      expect(report).toMatchObject({
+        format: "kdump",
+        dumpLevel: 31,
+        compression: "zstd",
+        method: "mmap",
+        problems: [],
+      });
+      const { pages } = report;
+      for (const kind of ["zero", "cache", "user", "free"])
+        expect([kind, pages[kind] > 0]).toEqual([kind, true]);
+      const leftOut =
+        pages.cache + pages.cachePrivate + pages.user + pages.free + pages.hwpoison + pages.offline;
+      expect(leftOut + pages.kept).toBe(pages.total);
+      expect(report.anonymousRssBytes).toBeLessThan(48 * MiB);
+      expect(json("workers").pages).toEqual(pages);
+      expect(json("read").pages).toMatchObject({ kept: pages.kept, user: pages.user });
+      expect(json("verify")).toMatchObject({ ok: true, problems: [] });
+      expect(json("verify-source")).toMatchObject({ ok: true, problems: [], method: "source" });
+      expect(text("dmesg.json")).toContain(PANIC);
     });
-    truncateSync(vmcore, Number(text("size")));
-    symbols = (await capture.kernel.symbols()) ?? "";
-  }, 8 * minutes);
 
-  afterAll(() => {
-    capture?.dispose();
-    removeRun(directory);
-  });
-
-  test("in the capture kernel: dump, proof, log", () => {
-    const report = json("filtered");
-    expect(report).toMatchObject({
-      format: "kdump",
-      dumpLevel: 31,
-      compression: "zstd",
-      method: "mmap",
-      problems: [],
+    test("the dump of the capture kernel is right against what dd took", async () => {
+      const dump = join(capture.results, "dump31");
+      expect(JSON.parse(await vmcopy("verify", "verify", "--json", dump, vmcore)).ok).toBe(true);
     });
-    const { pages } = report;
-    for (const kind of ["zero", "cache", "user", "free"])
-      expect([kind, pages[kind] > 0]).toEqual([kind, true]);
-    expect(pages.cache + pages.cachePrivate + pages.user + pages.free + pages.kept).toBe(pages.total);
-    expect(report.anonymousRssBytes).toBeLessThan(48 * MiB);
-    expect(json("workers").pages).toEqual(pages);
-    expect(json("read").pages).toMatchObject({ kept: pages.kept, user: pages.user });
-    expect(json("verify")).toMatchObject({ ok: true, problems: [] });
-    expect(json("verify-source")).toMatchObject({ ok: true, problems: [], method: "source" });
-    expect(text("dmesg.json")).toContain(PANIC);
-  });
 
-  test("the dump of the capture kernel is right against what dd took", async () => {
-    const dump = join(capture.results, "dump31");
-    expect(JSON.parse(await vmcopy("verify", "verify", "--json", dump, vmcore)).ok).toBe(true);
-  });
+    test("pages by kind are what the kernel's debug information makes of them", async () => {
+      const { pages } = await dumpAs("level31", "-d", "31", "-c", "lzo");
+      for (const [kind, count] of Object.entries(truth.kinds))
+        expect([kind, pages[kind]]).toEqual([kind, count]);
+      expect(pages.unknown).toBe(0);
+      if (isOdd) {
+        expect(truth.kinds.hwpoison).toBe(1);
+        // The block that went offline had some of the balloon's pages.
+        expect(truth.kinds.offline).toBeWithin(16 * 256, 64 * 256 + 1);
+        expect(truth.hugetlb).toBe(24 * 512);
+        expect(truth.userTails).toBeGreaterThan(511);
+      }
+    });
 
-  test.each([1, 2, 4, 8, 16, 30, 31])(
-    "level %d: pages by kind are makedumpfile's",
-    async (level) => {
-      const { pages } = await dumpAs(`level${level}`, "-d", String(level), "-c", "lzo");
-      const theirs = await makedumpfileCounts(level, vmcore, at("theirs"));
-      // It counts pages of overlapping PT_LOADs twice, and rounds a PT_LOAD's end down: partial pages are RAM here.
-      const { partial, repeated } = await oddPages(vmcore);
-      expect(pages.total - theirs.original).toBe(partial - repeated);
-      const ours = {
-        cache: pages.cache,
-        cachePrivate: pages.cachePrivate,
-        user: pages.user,
-        free: pages.free,
+    test.each([1, 2, 4, 8, 16, 30, 31])(
+      "level %d: pages by kind are makedumpfile's",
+      async (level) => {
+        const { pages } = await dumpAs(`level${level}`, "-d", String(level), "-c", "lzo");
+        const theirs = await makedumpfileCounts(level, vmcore, at("theirs"));
+        // It counts pages of overlapping PT_LOADs twice, and rounds a PT_LOAD's end down: partial pages are RAM here.
+        const { partial, repeated } = await oddPages(vmcore);
+        expect(pages.total - theirs.original).toBe(partial - repeated);
+        // What it cannot know: hugetlb pages by their type, and of a large folio all pages but the first.
+        const missed = isKnown || (level & 8) === 0 ? 0 : truth.hugetlb + truth.userTails;
+        const ours = {
+          cache: pages.cache,
+          cachePrivate: pages.cachePrivate,
+          user: pages.user - missed,
+          free: pages.free,
+        };
+        expect({ ...ours, hwpoison: pages.hwpoison, offline: pages.offline }).toEqual(theirs.kinds);
+        if ((level & 1) !== 0 && missed === 0) expect(pages.zero - theirs.zero).toBe(0);
+        rmSync(at(`level${level}`));
+      },
+      2 * minutes,
+    );
+
+    test.each(CODECS)(
+      "%s: whole by itself and by its source; makedumpfile finds the log in it",
+      async (codec) => {
+        await dumpAs("dump", "-d", "31", "-c", codec, "--no-manifest");
+        expect(tried("verify", "--json", at("dump"))).toMatchObject({ exitCode: 0 });
+        expect(tried("verify", "--json", at("dump"), vmcore)).toMatchObject({ exitCode: 0 });
+        const right = text("dmesg.json");
+        expect(await vmcopy("log", "dmesg", at("dump"))).toBe(right);
+        // Debian's makedumpfile is built without snappy and zstd.
+        if (codec === "snappy" || codec === "zstd") return;
+        await run("extract the log", ["makedumpfile", "--dump-dmesg", "-f", at("dump"), at("log")]);
+        expect(readFileSync(at("log"), "utf8")).toBe(right);
+      },
+    );
+
+    test.each([...CODECS.map((codec) => ["kdump", codec]), ["elf", "none"]])(
+      "drgn reads %s, %s: the same tasks, memory and log, and a fault for what was left out",
+      async (format, codec) => {
+        await dumpAs("dump", "-f", format, "-d", "31", "-c", codec, "--no-manifest");
+        writeFileSync(at("look.py"), DRGN.replace("FREE_PAGE", String(truth.freePage)));
+        const look = (file: string) => run("drgn", ["drgn", "-q", "-c", file, "-s", symbols, at("look.py")]);
+        const [ours, right] = [(await look(at("dump"))).split("\n"), (await look(vmcore)).split("\n")];
+        expect(ours.slice(0, 3)).toEqual(right.slice(0, 3));
+        expect(Number(right[0])).toBeGreaterThan(20);
+        expect(right[3]).toBe("read");
+        expect(ours[3]).toBe("fault");
+      },
+      3 * minutes,
+    );
+
+    // Debian 12's crash, 8.0.2, does not know newer kernels: of 6.12 not even the vmcore.
+    if (isKnown) {
+      const crash = (dump: string) => {
+        writeFileSync(at("commands"), "sys\nbt\nquit\n");
+        const { stdout, stderr } = Bun.spawnSync(["crash", "-s", "-i", at("commands"), symbols, dump]);
+        return stdout.toString() + stderr.toString();
       };
-      expect({ ...ours, hwpoison: pages.hwpoison, offline: pages.offline }).toEqual(theirs.kinds);
-      if ((level & 1) !== 0) expect(pages.zero - theirs.zero).toBe(0);
-      rmSync(at(`level${level}`));
-    },
-    2 * minutes,
-  );
 
-  test.each(CODECS)(
-    "%s: whole by itself and by its source; makedumpfile finds the log in it",
-    async (codec) => {
-      await dumpAs("dump", "-d", "31", "-c", codec, "--no-manifest");
-      expect(tried("verify", "--json", at("dump"))).toMatchObject({ exitCode: 0 });
-      expect(tried("verify", "--json", at("dump"), vmcore)).toMatchObject({ exitCode: 0 });
-      const right = text("dmesg.json");
-      expect(await vmcopy("log", "dmesg", at("dump"))).toBe(right);
-      // Debian's makedumpfile is built without snappy and zstd.
-      if (codec === "snappy" || codec === "zstd") return;
-      await run("extract the log", ["makedumpfile", "--dump-dmesg", "-f", at("dump"), at("log")]);
-      expect(readFileSync(at("log"), "utf8")).toBe(right);
-    },
-  );
-
-  test.each([...CODECS.map((codec) => ["kdump", codec]), ["elf", "none"]])(
-    "drgn reads %s, %s: the same tasks, memory and log, and a fault for what was left out",
-    async (format, codec) => {
-      await dumpAs("dump", "-f", format, "-d", "31", "-c", codec, "--no-manifest");
-      writeFileSync(at("look.py"), DRGN);
-      const look = (file: string) => run("drgn", ["drgn", "-q", "-c", file, "-s", symbols, at("look.py")]);
-      const [ours, right] = [(await look(at("dump"))).split("\n"), (await look(vmcore)).split("\n")];
-      expect(ours.slice(0, 3)).toEqual(right.slice(0, 3));
-      expect(Number(right[0])).toBeGreaterThan(20);
-      expect(right[3]).toBe("read");
-      expect(ours[3]).toBe("fault");
-    },
-    3 * minutes,
-  );
-
-  test.each(["zstd", "lzo"])(
-    "crash reads %s: the system, its log and stack, and what was left out",
-    async (codec) => {
-      await dumpAs("dump", "-d", "31", "-c", codec, "--no-manifest");
-      writeFileSync(at("commands"), "sys\nbt\nquit\n");
-      const report = await run("crash", ["crash", "-s", "-i", at("commands"), symbols, at("dump")]);
-      expect(report).toContain(`PANIC: "${PANIC}"`);
-      expect(report).toMatch(/#\d+ .*sysrq_handle_crash/);
-      expect(report).toContain("[PARTIAL DUMP]");
-    },
-    3 * minutes,
-  );
-
-  test.each([["-c"], ["-l"], [""], ["-E"], ["-F"]])(
-    "makedumpfile's own dump (%s) is read, proved and refiltered",
-    async (option) => {
-      const args = option === "" ? [] : [option];
-      if (option === "-F") {
-        const { stdout } = Bun.spawnSync(["makedumpfile", "-F", "-d", "1", vmcore]);
-        writeFileSync(at("theirs"), stdout);
-      } else {
-        await run("makedumpfile", ["makedumpfile", "-f", ...args, "-d", "1", vmcore, at("theirs")]);
-      }
-      expect(tried("verify", "--json", at("theirs"))).toMatchObject({ exitCode: 0 });
-      expect(tried("verify", "--json", at("theirs"), vmcore)).toMatchObject({ exitCode: 0 });
-      await vmcopy(
-        "refilter",
-        "copy",
-        "-q",
-        "--force",
-        "-d",
-        "31",
-        "-c",
-        "zstd",
-        at("theirs"),
-        at("refiltered"),
+      test.each([["zstd"], ["lzo"], ["zstd", "--flatten"], ["none", "-f", "elf"]])(
+        "crash reads %s %s %s: the system, its log and stack, and what was left out",
+        async (codec, ...options) => {
+          await dumpAs("dump", "-d", "31", "-c", codec as string, "--no-manifest", ...options);
+          const report = crash(at("dump"));
+          expect(report).toContain(`PANIC: "${PANIC}"`);
+          expect(report).toMatch(/#\d+ .*sysrq_handle_crash/);
+          if (options !== "-f elf") expect(report).toContain("[PARTIAL DUMP]");
+        },
+        3 * minutes,
       );
-      expect(tried("verify", "--json", at("refiltered"), vmcore)).toMatchObject({ exitCode: 0 });
-      await dumpAs("direct", "-d", "31", "-c", "zstd", "--no-manifest");
-      // ELF has no zero pages any more: they cannot be told from those left out.
-      const [refiltered, direct] = [statSync(at("refiltered")).size, statSync(at("direct")).size];
-      if (option === "-E") expect(refiltered).toBeLessThanOrEqual(direct);
-      else expect(refiltered).toBe(direct);
-      for (const name of ["theirs", "refiltered", "refiltered.manifest.json"]) rmSync(at(name));
-    },
-    3 * minutes,
-  );
 
-  test.each(["zlib", "zstd"])(
-    "%s: a flipped bit in any compressed page is found without a manifest",
-    async (codec) => {
-      await dumpAs("dump", "-d", "31", "-c", codec, "--no-manifest");
-      const size = statSync(at("dump")).size;
-      let found = 0;
-      for (let place = 1; place <= 12; place++) {
-        copyFileSync(at("dump"), at("flipped"));
-        const offset = size - Math.floor((size * place) / 26) - 1;
-        const byte = new Uint8Array(
-          await Bun.file(at("flipped"))
-            .slice(offset, offset + 1)
-            .arrayBuffer(),
-        );
-        await run("flip a bit", [
-          "bash",
+      test.each([10, 50, 90])(
+        "crash knows a dump for which the disk had %d hundredths of the room as incomplete, and so does verify",
+        async (percent) => {
+          await dumpAs("dump", "-d", "31", "-c", "zstd", "--no-manifest");
+          const room = Math.floor((statSync(at("dump")).size * percent) / 100);
+          mkdirSync(at("full"), { recursive: true });
+          const script =
+            'mount -t tmpfs -o size=$1 none "$2" && "$3" copy -q -d 31 -c zstd "$4" "$2/dump"; echo $?; cp "$2/dump.incomplete" "$5"';
+          const code = await run("fill a disk", [
+            ...["unshare", "-rm", "bash", "-c", script, "-"],
+            ...[String(room), at("full"), vmcopyPath, vmcore, at("cut")],
+          ]);
+          expect(code.trim()).toBe("2");
+          expect(tried("verify", at("cut")).exitCode).toBe(1);
+          expect(crash(at("cut"))).toContain("This dumpfile is incomplete.");
+        },
+        3 * minutes,
+      );
+    }
+
+    test.each([["-c"], ["-l"], [""], ["-E"], ["-F"]])(
+      "makedumpfile's own dump (%s) is read, proved and refiltered",
+      async (option) => {
+        const args = option === "" ? [] : [option];
+        if (option === "-F") {
+          const { stdout } = Bun.spawnSync(["makedumpfile", "-F", "-d", "1", vmcore]);
+          writeFileSync(at("theirs"), stdout);
+        } else {
+          await run("makedumpfile", ["makedumpfile", "-f", ...args, "-d", "1", vmcore, at("theirs")]);
+        }
+        expect(tried("verify", "--json", at("theirs"))).toMatchObject({ exitCode: 0 });
+        expect(tried("verify", "--json", at("theirs"), vmcore)).toMatchObject({ exitCode: 0 });
+        await vmcopy(
+          "refilter",
+          "copy",
+          "-q",
+          "--force",
+          "-d",
+          "31",
           "-c",
-          `printf '\\x${((byte[0] ?? 0) ^ 16).toString(16)}' | dd of=${at("flipped")} bs=1 seek=${offset} conv=notrunc status=none`,
-        ]);
-        if (tried("verify", at("flipped")).exitCode === 1) found++;
-      }
-      // Pages that did not become smaller are stored plain: the manifest's part.
-      expect(found).toBeGreaterThan(6);
-      const { exitCode } = tried("copy", "-q", "--force", "-d", "31", "-c", codec, vmcore, at("proved"));
-      expect(exitCode).toBe(0);
-      copyFileSync(at("flipped"), at("proved"));
-      expect(tried("verify", at("proved")).exitCode).toBe(1);
-    },
-    3 * minutes,
-  );
-});
+          "zstd",
+          at("theirs"),
+          at("refiltered"),
+        );
+        expect(tried("verify", "--json", at("refiltered"), vmcore)).toMatchObject({ exitCode: 0 });
+        await dumpAs("direct", "-d", "31", "-c", "zstd", "--no-manifest");
+        // ELF has no zero pages any more: they cannot be told from those left out.
+        const [refiltered, direct] = [statSync(at("refiltered")).size, statSync(at("direct")).size];
+        if (option === "-E") expect(refiltered).toBeLessThanOrEqual(direct);
+        else expect(refiltered).toBe(direct);
+        for (const name of ["theirs", "refiltered", "refiltered.manifest.json"]) rmSync(at(name));
+      },
+      3 * minutes,
+    );
 
-/** Number of tasks, length of the log, some memory; then whether a free page can be read. */
+    test.each(["zlib", "zstd"])(
+      "%s: a flipped bit in any compressed page is found without a manifest",
+      async (codec) => {
+        await dumpAs("dump", "-d", "31", "-c", codec, "--no-manifest");
+        const size = statSync(at("dump")).size;
+        let found = 0;
+        for (let place = 1; place <= 12; place++) {
+          copyFileSync(at("dump"), at("flipped"));
+          const offset = size - Math.floor((size * place) / 26) - 1;
+          const byte = new Uint8Array(
+            await Bun.file(at("flipped"))
+              .slice(offset, offset + 1)
+              .arrayBuffer(),
+          );
+          await run("flip a bit", [
+            "bash",
+            "-c",
+            `printf '\\x${((byte[0] ?? 0) ^ 16).toString(16)}' | dd of=${at("flipped")} bs=1 seek=${offset} conv=notrunc status=none`,
+          ]);
+          if (tried("verify", at("flipped")).exitCode === 1) found++;
+        }
+        // Pages that did not become smaller are stored plain: the manifest's part.
+        expect(found).toBeGreaterThan(6);
+        const { exitCode } = tried("copy", "-q", "--force", "-d", "31", "-c", codec, vmcore, at("proved"));
+        expect(exitCode).toBe(0);
+        copyFileSync(at("flipped"), at("proved"));
+        expect(tried("verify", at("proved")).exitCode).toBe(1);
+      },
+      3 * minutes,
+    );
+  });
+
+/** A balloon that takes 64 MiB before the crash, and gives them back for the capture kernel. */
+function balloon(socket: string, memMiB: number): Pick<Crash, "devices" | "onStep"> {
+  let monitor: Monitor;
+  return {
+    devices: [...monitorDevice(socket), "-device", "virtio-balloon-pci"],
+    async onStep(step) {
+      if (step === "init1") {
+        monitor = await Monitor.open(socket);
+        await monitor.run("balloon", { value: (memMiB - 64) * MiB });
+      } else if (step === "panic") {
+        await monitor.run("balloon", { value: memMiB * MiB });
+        monitor.close();
+      }
+    },
+  };
+}
+
+/** Number of tasks, length of the log, some memory; then whether page FREE_PAGE can be read. */
 const DRGN = `
 from drgn import FaultError, Object
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.printk import get_dmesg
-from drgn.helpers.linux.mm import for_each_page, page_to_pfn
 print(len(list(for_each_task(prog))))
 print(len(get_dmesg(prog)), hash(prog["init_uts_ns"].name.release.string_().decode()) != 0)
 print([bytes(prog.read(task.value_(), 64)).hex()[:16] for task, _ in zip(for_each_task(prog), range(20))])
-pages = [page for page, _ in zip(for_each_page(prog), range(200000))]
-free = next(page for page in pages[40000:] if page._mapcount.counter.value_() == -129 and page.private.value_() > 3)
 try:
-    prog.read(page_to_pfn(free).value_() * 4096 + 4096, 16, physical=True)
+    prog.read(FREE_PAGE * 4096, 16, physical=True)
     print("read")
 except FaultError:
     print("fault")
 `;
+
+/** Pages by kind, and of those of users the ones that only a newer reader can tell. */
+interface Truth {
+  kinds: Record<"cache" | "cachePrivate" | "user" | "free" | "hwpoison" | "offline", number>;
+  hugetlb: number;
+  userTails: number;
+  /** a PFN inside a block of free pages */
+  freePage: number;
+}
+
+/** What drgn finds in the struct pages by debug information: see page-kinds.py. */
+async function pageKinds(vmcore: string, symbols: string, list: string): Promise<Truth> {
+  const { segments } = JSON.parse(await run("info", [vmcopyPath, "info", "--json", "--no-pages", vmcore]));
+  const ram: [number, number][] = [];
+  for (const { physicalAddress, memorySize } of segments) {
+    const start = Number(physicalAddress);
+    const range: [number, number] = [Math.floor(start / 4096), Math.ceil((start + memorySize) / 4096)];
+    // The kernel's text is there once more as a part of RAM.
+    if (
+      segments.every(
+        (other: (typeof segments)[0]) => other.physicalAddress === physicalAddress || !isInside(range, other),
+      )
+    )
+      ram.push(range);
+  }
+  writeFileSync(list, `${JSON.stringify(ram)}\n`);
+  const script = 'drgn -q -c "$1" -s "$2" "$3" < "$4"';
+  const path = join(import.meta.dir, "page-kinds.py");
+  return JSON.parse(await run("ask drgn", ["bash", "-c", script, "-", vmcore, symbols, path, list]));
+}
+
+/** Whether PFNs [start, end) are part of a larger segment. */
+function isInside(
+  [start, end]: [number, number],
+  other: { physicalAddress: string; memorySize: number },
+): boolean {
+  const first = Number(other.physicalAddress);
+  return start * 4096 >= first && end * 4096 <= first + other.memorySize;
+}
 
 /** What makedumpfile's report says, in pages. */
 async function makedumpfileCounts(level: number, vmcore: string, out: string) {

@@ -24,6 +24,8 @@ export interface Machine {
   initrd: string;
   commandLine: string;
   disks: Disk[];
+  /** More arguments of qemu: devices, a monitor. */
+  devices?: string[];
 }
 
 /** What happened in a run. */
@@ -52,11 +54,20 @@ export function qemuCommand(machine: Machine, serial: "stdio" | "mon:stdio"): st
     ...["-machine", "pc,accel=tcg", "-cpu", "max,la57=off", "-smp", String(machine.cpus)],
     ...["-m", String(machine.memMiB), "-nodefaults", "-display", "none", "-serial", serial, "-no-reboot"],
     ...["-kernel", machine.kernel, "-initrd", machine.initrd, "-append", machine.commandLine, ...disks],
+    ...(machine.devices ?? []),
   ];
 }
 
-/** Runs a machine to its end, or kills it after `timeoutSeconds`. A failure is reported, not thrown. */
-export async function runGuest(machine: Machine, timeoutSeconds: number): Promise<GuestRun> {
+/**
+ * Runs a machine to its end, or kills it after `timeoutSeconds`. A failure is reported, not thrown.
+ *
+ * @param onStep called as each step is seen
+ */
+export async function runGuest(
+  machine: Machine,
+  timeoutSeconds: number,
+  onStep?: (step: Milestone) => Promise<void>,
+): Promise<GuestRun> {
   const started = performance.now();
   const result: GuestRun = { console: [], milestones: {}, failure: null };
   const child = Bun.spawn(qemuCommand(machine, "stdio"), {
@@ -81,7 +92,10 @@ export async function runGuest(machine: Machine, timeoutSeconds: number): Promis
       const seconds = (performance.now() - started) / 1000;
       result.console.push(`[${seconds.toFixed(3).padStart(8)}] ${line}`);
       const step = milestoneOf(line);
-      if (step) result.milestones[step] ??= Math.round(seconds * 1000) / 1000;
+      if (step && result.milestones[step] === undefined) {
+        result.milestones[step] = Math.round(seconds * 1000) / 1000;
+        await onStep?.(step);
+      }
       const failed = /^LAB: failed: (.*)/.exec(line)?.[1];
       if (failed) result.failure ??= failed;
     }

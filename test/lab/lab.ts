@@ -40,6 +40,10 @@ export interface Crash {
   resultsMiB?: number;
   cpus?: number;
   kernel?: Kernel;
+  /** More arguments of qemu. */
+  devices?: string[];
+  /** Called as each step is seen; the guest goes on meanwhile. */
+  onStep?: (step: Milestone) => Promise<void>;
   /** Seconds for one boot, crash and capture. */
   timeoutSeconds?: number;
 }
@@ -72,7 +76,7 @@ export async function crashAndCapture(crash: Crash): Promise<Capture> {
   try {
     for (let boot = 1; ; boot++) {
       const { machine, outDisk, kernel } = await prepare(crash, directory, boot);
-      const run = await runGuest(machine, crash.timeoutSeconds ?? 240);
+      const run = await runGuest(machine, crash.timeoutSeconds ?? 240, crash.onStep);
       if (run.failure && /no memory was reserved/.test(run.failure) && boot < 3) continue;
       if (run.failure) throw keepFailure(run, run.failure);
       const results = join(directory, "results");
@@ -131,6 +135,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     initrd: first,
     commandLine: firstCommandLine(crash.crashkernel ?? "256M", boot),
     disks: [{ path: inDisk, readOnly: true }, { path: outDisk }, ...(crash.disks ?? [])],
+    devices: crash.devices,
   };
   return { machine, outDisk, kernel };
 }
