@@ -44,6 +44,11 @@ export function missingBuildPackages(): string[] {
   return Object.entries(PACKAGES).flatMap(([mark, name]) => (there(mark) ? [] : [name]));
 }
 
+/** Why no kernel can be built here, one sentence for each thing missing. */
+export function buildProblems(): string[] {
+  return missingBuildPackages().map((name) => `${name} is missing: apt-get install ${name}`);
+}
+
 /**
  * A kernel, built if it is not in the cache: 4 to 10 minutes on two processors for the first of a version and
  * configuration, under a minute for the next.

@@ -1,5 +1,6 @@
 /** The Debian packages that the tests use beside Bun: installed where that can be done, named where it cannot. */
 import { spawnSync } from "node:child_process";
+import { missingBuildPackages } from "../kernel/build.ts";
 import { findProgram } from "./lab/run.ts";
 
 /** Package by the program that shows it is there. */
@@ -23,7 +24,7 @@ const PACKAGES: Record<string, string> = {
 /** Packages whose programs are missing. */
 export function missingPackages(): string[] {
   const missing = Object.entries(PACKAGES).filter(([program]) => findProgram(program) === null);
-  return [...new Set(missing.map(([, name]) => name))];
+  return [...new Set([...missing.map(([, name]) => name), ...missingBuildPackages()])];
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
  * The pages of a dump, as a bitmap over all PFNs that is held packed: 1 TiB of RAM has 32 MiB of bits, and a few
- * hundred KiB of them once deflated. Built and read piece by piece, in ascending order.
+ * hundred KiB of them once deflated. Built and read piece by piece, in ascending order. The first pieces stay as they
+ * are: to pack those of a common machine would take longer than the space is worth.
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { PfnRun } from "../vmcore/memory.ts";
@@ -9,9 +10,11 @@ import { countBits, runsOfBits } from "../vmcore/pfn-bits.ts";
 /** PFNs of a piece: 32 KiB of bits, 1 GiB of RAM with pages of 4 KiB. */
 export const PIECE_PFNS = 1 << 18;
 const PIECE_BYTES = PIECE_PFNS / 8;
+/** Pieces that are not packed: 512 KiB, the bits of 16 GiB of RAM. */
+const PLAIN_PIECES = 16;
 
 export class KeptPages {
-  /** Deflated bits, or all of them alike: false none, true every one. */
+  /** Bits, deflated from PLAIN_PIECES on, or all of them alike: false none, true every one. */
   readonly #pieces: (Uint8Array | boolean)[] = [];
   /** The piece that was unpacked last. */
   readonly #bits = new Uint8Array(PIECE_BYTES);
@@ -28,7 +31,8 @@ export class KeptPages {
     const count = countBits(bits);
     this.#count += count;
     const alike = count === 0 ? false : count === PIECE_PFNS ? true : undefined;
-    this.#pieces.push(alike ?? deflateRawSync(bits, { level: 1 }));
+    const isPlain = this.#pieces.length < PLAIN_PIECES;
+    this.#pieces.push(alike ?? (isPlain ? bits.slice() : deflateRawSync(bits, { level: 1 })));
   }
 
   /** The bits of a piece; good until the next call. Behind the last piece there are none. */
@@ -36,6 +40,7 @@ export class KeptPages {
     if (piece === this.#unpacked) return this.#bits;
     const packed = this.#pieces[piece] ?? false;
     if (typeof packed === "boolean") this.#bits.fill(packed ? 0xff : 0);
+    else if (piece < PLAIN_PIECES) this.#bits.set(packed);
     else this.#bits.set(inflateRawSync(packed));
     this.#unpacked = piece;
     return this.#bits;

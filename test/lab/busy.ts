@@ -16,7 +16,7 @@ const fileFolders = ["/usr/bin", "/usr/lib", "/usr/share"];
 
 const workload = readFileSync(join(import.meta.dir, "busy-workload.sh"), "utf8");
 const captureScript = `
-  dd if=/proc/vmcore of=/dev/vdd bs=1M 2> /dev/null || exit 1
+  dd if=/proc/vmcore of=$(ls /dev/vd? | tail -n 1) bs=1M 2> /dev/null || exit 1
   stat -c %s /proc/vmcore > size
 `;
 
@@ -25,20 +25,34 @@ const captureScript = `
  * Made by `dd`, so that nothing under test had a hand in it. About 90 seconds for 3 GiB the first time.
  */
 export async function busyVmcore({ memMiB = 3072 }: { memMiB?: number } = {}): Promise<string> {
+  return await cachedVmcore("busy", memMiB, workload, (directory) => busyMachine(directory, memMiB));
+}
+
+/** The same of a guest of 1 GiB that did nothing before it crashed. */
+export async function idleVmcore(): Promise<string> {
+  return await cachedVmcore("idle", 1024, "", async () => ({ memMiB: 1024, disks: [] }));
+}
+
+async function cachedVmcore(
+  name: string,
+  memMiB: number,
+  work: string,
+  machine: (directory: string) => Promise<{ memMiB: number; workload?: string; disks: Disk[] }>,
+): Promise<string> {
   const kernel = await debianKernel();
-  const key = contentKey([kernel.name, String(memMiB), workload, captureScript]);
+  const key = contentKey([kernel.name, String(memMiB), work, captureScript]);
   const make = async (path: string) => {
     const directory = createRun();
     try {
-      const busy = await busyMachine(directory, memMiB);
+      const guest = await machine(directory);
       const dump = join(directory, "dump.img");
       rawDisk(dump, memMiB * MiB);
       const capture = await crashAndCapture({
-        ...busy,
+        ...guest,
         kernel,
         captureScript,
         program: null,
-        disks: [...busy.disks, { path: dump }],
+        disks: [...guest.disks, { path: dump }],
         resultsMiB: 16,
         timeoutSeconds: 600,
       });
@@ -52,8 +66,8 @@ export async function busyVmcore({ memMiB = 3072 }: { memMiB?: number } = {}): P
       removeRun(directory);
     }
   };
-  // Three gigabytes each: one to use and one to compare it with.
-  return cached("vmcores", `busy-${memMiB}M-${key}.vmcore`, make, 2);
+  // Three gigabytes the largest: one of each to use, and one to compare it with.
+  return await cached("vmcores", `${name}-${memMiB}M-${key}.vmcore`, make, 3);
 }
 
 /**

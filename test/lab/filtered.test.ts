@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { labKernel } from "../../kernel/build.ts";
+import { buildProblems, labKernel } from "../../kernel/build.ts";
 import { busyMachine } from "./busy.ts";
 import { createRun, removeRun } from "./cache.ts";
 import { rawDisk } from "./disks.ts";
@@ -24,7 +24,7 @@ import { run } from "./run.ts";
 const MiB = 1024 * 1024;
 const memMiB = 1024;
 const minutes = 60_000;
-const problems = labProblems();
+const problems = [...labProblems(), ...buildProblems()];
 const lab = problems.length > 0 ? describe.skip : describe;
 const reason = problems.length > 0 ? ` (left out: ${problems.join("; ")})` : "";
 const CODECS = ["none", "zlib", "lzo", "snappy", "zstd"] as const;

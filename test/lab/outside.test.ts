@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { labKernel } from "../../kernel/build.ts";
+import { buildProblems, labKernel } from "../../kernel/build.ts";
 import { busyMachine } from "./busy.ts";
 import { createRun, removeRun } from "./cache.ts";
 import { qemuCommand } from "./guest.ts";
@@ -14,7 +14,7 @@ import { labProblems, vmcopyPath } from "./packages.ts";
 import { run } from "./run.ts";
 
 const minutes = 60_000;
-const problems = labProblems();
+const problems = [...labProblems(), ...buildProblems()];
 const lab = problems.length > 0 ? describe.skip : describe;
 const reason = problems.length > 0 ? ` (left out: ${problems.join("; ")})` : "";
 const memMiB = 512;

@@ -11,9 +11,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median } from "../../src/bench/bench.ts";
 import { formatDuration, formatSize } from "../../src/units.ts";
-import { busyVmcore } from "../lab/busy.ts";
+import { busyVmcore, idleVmcore } from "../lab/busy.ts";
 import { measureCapture } from "../lab/measure.ts";
 import { compareFiltered } from "./filtered.ts";
+import { compareLarge } from "./large.ts";
 import { type Contender, comparePair, runOnce } from "./pairs.ts";
 import { type Finding, findingsTable, ratioFinding, writeBetweenMarks } from "./results.ts";
 
@@ -31,7 +32,10 @@ try {
   copyDense(await busyVmcore(), vmcore);
   compareCopies(vmcore);
   compareVerifies(vmcore);
-  compareFiltered(VMCOPY, vmcore, work, ROUNDS, show);
+  const idle = join(work, "idle");
+  copyDense(await idleVmcore(), idle);
+  compareFiltered(VMCOPY, vmcore, idle, work, ROUNDS, show);
+  await compareLarge(VMCOPY, 3, show);
   measureProgram();
   measureMemory();
   findings.push(...(await captureFindings()));

@@ -1,10 +1,9 @@
 /** Filtered dumps beside makedumpfile's: whole processes in turn on one vmcore, sizes, memory. */
-import { spawnSync } from "node:child_process";
 import { rmSync, statSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { formatSize } from "../../src/units.ts";
-import { type Contender, comparePair, type PairResult } from "./pairs.ts";
+import { type Contender, comparePair, pairResult, runProgram } from "./pairs.ts";
 import { type Finding, ratioFinding } from "./results.ts";
 
 const MIB = 2 ** 20;
@@ -23,6 +22,8 @@ const TIMES: [what: string, ours: string[], theirs: string[], most: number][] = 
   ["-d 1 -c lzo, to makedumpfile -l -d 1", ["-d", "1", "-c", "lzo", "-j", "1"], ["-l", "-d", "1"], 1.0],
   ["-d 1 -c lzo -j 2, to makedumpfile -l -d 1", ["-d", "1", "-c", "lzo", "-j", "2"], ["-l", "-d", "1"], 0.6],
 ];
+/** The whole of a dump of an idle machine. */
+const IDLE = ["-d 31 -c zstd of an idle 1 GiB machine, to makedumpfile -c -d 31", 0.5] as const;
 /** Sizes by the same codec, and zstd's by zlib's. */
 const SIZES: [what: string, ours: string, theirs: string, most: number][] = [
   ["size of -d 31 -c lzo, to makedumpfile -l", "lzo", "-l", 1.01],
@@ -31,24 +32,25 @@ const SIZES: [what: string, ours: string, theirs: string, most: number][] = [
 ];
 
 /**
- * @param vmcopy the program @param vmcore in memory @param work a folder for dumps
+ * @param vmcopy the program @param vmcore in memory @param idle another @param work a folder for dumps
  * @param show called with each finding as it is made
  */
 export function compareFiltered(
   vmcopy: string,
   vmcore: string,
+  idle: string,
   work: string,
   rounds: number,
   show: (finding: Finding) => void,
 ): void {
   const [ours, theirs] = [join(work, "dump.ours"), join(work, "dump.theirs")];
-  const copy = (options: string[]): Contender => ({
+  const copy = (options: string[], source = vmcore): Contender => ({
     name: "vmcopy copy",
-    command: [vmcopy, "copy", "-q", "--no-manifest", "--force", ...options, vmcore, ours],
+    command: [vmcopy, "copy", "-q", "--no-manifest", "--force", ...options, source, ours],
   });
-  const makedumpfile = (options: string[]): Contender => ({
+  const makedumpfile = (options: string[], source = vmcore): Contender => ({
     name: "makedumpfile",
-    command: ["makedumpfile", "-f", "--message-level", "0", ...options, vmcore, theirs],
+    command: ["makedumpfile", "-f", "--message-level", "0", ...options, source, theirs],
   });
   for (const [what, our, their, most] of TIMES) {
     if (our.includes("2") && cpus().length < 2) continue;
@@ -56,6 +58,12 @@ export function compareFiltered(
     const times = our.includes("31") ? rounds : Math.ceil(rounds / 3);
     show(ratioFinding(what, comparePair(copy(our), makedumpfile(their), times), most));
   }
+  const whole = comparePair(
+    copy(["-d", "31", "-c", "zstd", "-j", "1"], idle),
+    makedumpfile(["-c", "-d", "31"], idle),
+    rounds,
+  );
+  show(ratioFinding(IDLE[0], whole, IDLE[1]));
   const both = comparePair(
     copy(["-d", "1", "-c", "lzo", "-j", "2"]),
     copy(["-d", "1", "-c", "lzo", "-j", "1"]),
@@ -64,8 +72,8 @@ export function compareFiltered(
   show(ratioFinding("-d 1 -c lzo, -j 2 to -j 1", both, 0.99));
 
   for (const [what, codec, option, most] of SIZES) {
-    run([...copy(["-d", "31", "-c", codec]).command]);
-    run([...makedumpfile([option, "-d", "31"]).command]);
+    runProgram([...copy(["-d", "31", "-c", codec]).command]);
+    runProgram([...makedumpfile([option, "-d", "31"]).command]);
     const [a, b] = [statSync(ours).size, statSync(theirs).size];
     const ratio = a / b;
     const measured = `${ratio.toFixed(3)}; ${formatSize(a)} / ${formatSize(b)}`;
@@ -81,9 +89,9 @@ function filterOnly(vmcopy: string, vmcore: string, theirs: string, rounds: numb
   const pairs: [number, number][] = [];
   for (let round = 0; round <= rounds; round++) {
     const report = JSON.parse(
-      run([vmcopy, "copy", "--json", "-d", "31", "--dry-run", vmcore, "none"]).stdout,
+      runProgram([vmcopy, "copy", "--json", "-d", "31", "--dry-run", vmcore, "none"]).stdout,
     );
-    const said = run([
+    const said = runProgram([
       "makedumpfile",
       "-f",
       "--dry-run",
@@ -101,19 +109,15 @@ function filterOnly(vmcopy: string, vmcore: string, theirs: string, rounds: numb
     if (seconds === 0) throw new Error("Cannot measure makedumpfile's filter: its report has no such step");
     if (round > 0) pairs.push([report.filterSeconds, seconds]);
   }
-  const ratios = pairs.map(([a, b]) => a / b).sort((a, b) => a - b);
-  const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-  const result: PairResult = {
-    ours: middle(pairs.map(([a]) => a)),
-    theirs: middle(pairs.map(([, b]) => b)),
-    ratio: middle([...ratios]),
-    spread: [ratios[0] ?? Number.NaN, ratios.at(-1) ?? Number.NaN],
-  };
-  return ratioFinding('filter alone, to makedumpfile\'s "Excluding unnecessary pages"', result, 0.4);
+  return ratioFinding(
+    'filter alone, to makedumpfile\'s "Excluding unnecessary pages"',
+    pairResult(pairs),
+    0.4,
+  );
 }
 
 function anonymousMemory(vmcopy: string, vmcore: string, dump: string): Finding {
-  const { stdout } = run([
+  const { stdout } = runProgram([
     vmcopy,
     "copy",
     "--json",
@@ -135,12 +139,4 @@ function anonymousMemory(vmcopy: string, vmcore: string, dump: string): Finding 
     target: "at most 48 MiB",
     met: bytes <= 48 * MIB,
   };
-}
-
-/** @throws Error where it fails */
-function run([program = "", ...args]: string[]): { stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", maxBuffer: 64 * MIB });
-  if (status !== 0)
-    throw new Error(`Cannot measure ${program} ${args.join(" ")}: ${stderr.slice(-300)} (exit ${status})`);
-  return { stdout, stderr };
 }

@@ -31,6 +31,11 @@ export function comparePair(ours: Contender, theirs: Contender, rounds: number):
   runOnce(theirs);
   const times: [number, number][] = [];
   for (let round = 0; round < rounds; round++) times.push([runOnce(ours), runOnce(theirs)]);
+  return pairResult(times);
+}
+
+/** @param times seconds of ours and theirs, pair by pair */
+export function pairResult(times: readonly (readonly [number, number])[]): PairResult {
   const ratios = times.map(([a, b]) => a / b).sort((a, b) => a - b);
   return {
     ours: median(times.map(([a]) => a)),
@@ -56,4 +61,13 @@ export function runOnce({ name, command, before, success = [0] }: Contender): nu
     );
   }
   return seconds;
+}
+
+/** Runs a program for what it says. @throws Error where it fails */
+export function runProgram([program = "", ...args]: readonly string[]): { stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", maxBuffer: 64 << 20 });
+  if (status !== 0) {
+    throw new Error(`Cannot measure ${program} ${args.join(" ")}: ${stderr.slice(-300)} (exit ${status})`);
+  }
+  return { stdout, stderr };
 }
