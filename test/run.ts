@@ -37,9 +37,15 @@ function step(name: string, command: string[]): void {
   failedSteps++;
 }
 
+/** Bun gives up on a test after this long, in milliseconds: a busy machine is no failure, a hang is one. */
+const TIMEOUT = 120_000;
+
 /** Runs `bun test`, shows what it prints, and reads its closing lines. */
 async function runTests(paths: string[]): Promise<{ passed: number; failed: number; skipped: number }> {
-  const child = spawn("bun", ["test", ...paths], { cwd: PROJECT, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("bun", ["test", "--timeout", String(TIMEOUT), ...paths], {
+    cwd: PROJECT,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let tail = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (data: Buffer) => {

@@ -10,23 +10,18 @@
 //   01LDDDSS H, 1LLDDDSS H  3 to 8 bytes from distance 1 + 8H + D
 //   first byte 18 and more: that less 17 literals
 // SS: 0 to 3 literals that follow a match.
+import { earlier, forgetPlaces, nextMatch, rememberPlace } from "./match";
 import { copyMatch, matchLength, wildCopy } from "./page";
 
-const HASH_BITS: u32 = 13;
-const TABLE = memory.data(1 << 14, 16); // u16 positions
 const NEAR: usize = 0x800;
 const MIDDLE: usize = 0x4000;
 const FAR: usize = 0xbfff;
 /** No match begins in a page's last bytes: whole words can be read there. */
 const TAIL: usize = 12;
-
-// @ts-expect-error: decorator
-function slot(word: u32): usize {
-  return TABLE + <usize>(((word * 0x9e3779b1) >> (32 - HASH_BITS)) << 1);
-}
+/** Of {@link nextMatch}: as small as LZO in C makes real pages, in less time than smaller. */
+const GROWTH: usize = 2;
 
 /** An instruction, and what of the length it has no room for: `rest` is 1 or more. */
-// @ts-expect-error: decorator
 function extended(out: usize, instruction: u8, rest: usize): usize {
   store<u8>(out++, instruction);
   while (rest > 255) {
@@ -37,7 +32,6 @@ function extended(out: usize, instruction: u8, rest: usize): usize {
   return out;
 }
 
-// @ts-expect-error: decorator
 function literals(start: usize, out: usize, from: usize, count: usize): usize {
   if (count === 0) return out;
   if (out === start && count <= 238) {
@@ -59,27 +53,20 @@ function literals(start: usize, out: usize, from: usize, count: usize): usize {
  * @returns bytes at `out`
  */
 export function lzoCompress(page: usize, size: u32, out: usize): u32 {
-  memory.fill(TABLE, 0, 1 << (HASH_BITS + 1));
+  forgetPlaces();
   const start = out;
   const end = page + size;
   const last = end - TAIL;
   let anchor = page;
   let at = page + 1;
-  while (at < last) {
-    const word = load<u32>(at);
-    const place = slot(word);
-    const candidate = page + <usize>load<u16>(place);
-    store<u16>(place, <u16>(at - page));
-    const distance = at - candidate;
-    if (load<u32>(candidate) !== word || distance - 1 >= FAR) {
-      at += 1 + ((at - anchor) >> 5);
-      continue;
-    }
-    let from = candidate + 4;
-    let length = 4 + matchLength(from, at + 4, end);
+  while (true) {
+    at = nextMatch(page, at, last, FAR, GROWTH);
+    if (at === 0) break;
+    let from = earlier;
+    const distance = at - from;
+    let length = 4 + matchLength(from + 4, at + 4, end);
     // What is equal before it belongs to it too.
     let begin = at;
-    from = candidate;
     while (begin > anchor && from > page && load<u8>(begin - 1) === load<u8>(from - 1)) {
       begin--;
       from--;
@@ -108,9 +95,8 @@ export function lzoCompress(page: usize, size: u32, out: usize): u32 {
     }
     at = begin + length;
     anchor = at;
-    if (at < last) {
-      store<u16>(slot(load<u32>(at - 2)), <u16>(at - 2 - page));
-    }
+    if (at >= last) break;
+    rememberPlace(page, at - 2);
   }
   out = literals(start, out, anchor, end - anchor);
   store<u8>(out, 0x11);

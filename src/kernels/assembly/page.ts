@@ -1,7 +1,6 @@
 // What every codec needs of a page: whether it repeats one word, copies, and the length of a match.
 
 /** Whether all 64-bit words of a page are the same; `size` is a multiple of 64. */
-// @ts-expect-error: decorator
 export function isUniform(page: usize, size: u32): bool {
   const word = v128.splat<u64>(load<u64>(page));
   // Most pages differ within the first words.
@@ -22,7 +21,6 @@ export function isUniform(page: usize, size: u32): bool {
 /**
  * How many bytes are equal from `a` and `b` on, up to `end` of b. May read 8 bytes behind `end`, inside this memory.
  */
-// @ts-expect-error: decorator
 export function matchLength(a: usize, b: usize, end: usize): usize {
   const start = b;
   while (b < end) {
@@ -38,7 +36,6 @@ export function matchLength(a: usize, b: usize, end: usize): usize {
 }
 
 /** Copies 16 bytes at a time: up to 15 more than `length` are written. */
-// @ts-expect-error: decorator
 export function wildCopy(to: usize, from: usize, length: usize): void {
   const end = to + length;
   while (to < end) {
@@ -52,7 +49,6 @@ export function wildCopy(to: usize, from: usize, length: usize): void {
  * Copies a match: `distance` bytes back from `to`, which may overlap. With room for 16 bytes behind it, 16 or 8 at a
  * time; bytes behind `length` may be written then.
  */
-// @ts-expect-error: decorator
 export function copyMatch(to: usize, distance: usize, length: usize, limit: usize): void {
   let from = to - distance;
   const end = to + length;

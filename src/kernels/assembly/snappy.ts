@@ -4,18 +4,15 @@
 //   01  copy of 4 + ((tag >> 2) & 7) bytes, offset ((tag >> 5) << 8) + next byte
 //   10  copy of 1 + (tag >> 2) bytes, offset in the next two bytes
 //   11  as 10, offset in four bytes
+import { earlier, forgetPlaces, nextMatch, rememberPlace } from "./match";
 import { copyMatch, matchLength, wildCopy } from "./page";
 
-const HASH_BITS: u32 = 13;
-const TABLE = memory.data(1 << 14, 16); // u16 positions
 const TAIL: usize = 12;
+/** A copy's offset has two bytes. */
+const MOST_DISTANCE: usize = 0xffff;
+/** Of {@link nextMatch}: as small as snappy in C makes real pages, in less time than smaller. */
+const GROWTH: usize = 3;
 
-// @ts-expect-error: decorator
-function slot(word: u32): usize {
-  return TABLE + <usize>(((word * 0x1e35a7bd) >> (32 - HASH_BITS)) << 1);
-}
-
-// @ts-expect-error: decorator
 function literals(out: usize, from: usize, count: usize): usize {
   if (count === 0) return out;
   const n = count - 1;
@@ -41,7 +38,7 @@ function literals(out: usize, from: usize, count: usize): usize {
  * @returns bytes at `out`
  */
 export function snappyCompress(page: usize, size: u32, out: usize): u32 {
-  memory.fill(TABLE, 0, 1 << (HASH_BITS + 1));
+  forgetPlaces();
   const start = out;
   let rest = size;
   while (rest >= 128) {
@@ -53,18 +50,12 @@ export function snappyCompress(page: usize, size: u32, out: usize): u32 {
   const last = end - TAIL;
   let anchor = page;
   let at = page + 1;
-  while (at < last) {
-    const word = load<u32>(at);
-    const place = slot(word);
-    const candidate = page + <usize>load<u16>(place);
-    store<u16>(place, <u16>(at - page));
-    if (load<u32>(candidate) !== word) {
-      at += 1 + ((at - anchor) >> 5);
-      continue;
-    }
-    const distance = at - candidate;
-    let from = candidate;
-    let length = 4 + matchLength(candidate + 4, at + 4, end);
+  while (true) {
+    at = nextMatch(page, at, last, MOST_DISTANCE, GROWTH);
+    if (at === 0) break;
+    let from = earlier;
+    const distance = at - from;
+    let length = 4 + matchLength(from + 4, at + 4, end);
     let begin = at;
     while (begin > anchor && from > page && load<u8>(begin - 1) === load<u8>(from - 1)) {
       begin--;
@@ -91,7 +82,8 @@ export function snappyCompress(page: usize, size: u32, out: usize): u32 {
       store<u16>(out + 1, <u16>distance);
       out += 3;
     }
-    if (at < last) store<u16>(slot(load<u32>(at - 2)), <u16>(at - 2 - page));
+    if (at >= last) break;
+    rememberPlace(page, at - 2);
   }
   return <u32>(literals(out, anchor, end - anchor) - start);
 }
