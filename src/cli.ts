@@ -8,19 +8,21 @@ import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { LibcError } from "../ffi/errno.ts";
 import { Libc } from "../ffi/libc.ts";
-import { bench } from "./commands/bench.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
-import { copy } from "./commands/copy.ts";
-import { dmesg } from "./commands/dmesg.ts";
-import { info } from "./commands/info.ts";
-import { probe } from "./commands/probe.ts";
-import { sample } from "./commands/sample.ts";
-import { verify } from "./commands/verify.ts";
 import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
-const VERBS: Record<string, Verb> = { copy, verify, bench, info, probe, dmesg, sample };
+/** Loaded when it is asked for: what a command line does not need takes no time at its start. */
+const VERBS: Record<string, () => Promise<Verb>> = {
+  copy: async () => (await import("./commands/copy.ts")).copy,
+  verify: async () => (await import("./commands/verify.ts")).verify,
+  bench: async () => (await import("./commands/bench.ts")).bench,
+  info: async () => (await import("./commands/info.ts")).info,
+  probe: async () => (await import("./commands/probe.ts")).probe,
+  dmesg: async () => (await import("./commands/dmesg.ts")).dmesg,
+  sample: async () => (await import("./commands/sample.ts")).sample,
+};
 
 /** Runs one command line. @returns the exit code */
 async function main(args: string[]): Promise<number> {
@@ -39,7 +41,8 @@ async function main(args: string[]): Promise<number> {
       "\nExit codes: 0 done, 1 the data is not what it should be, 2 it could not be done.\n" +
         "Sizes: 4096, 64K, 4M, 1G (powers of 1024). Help on a command: vmcopy <command> --help",
     );
-  for (const [name, { describe, run }] of Object.entries(VERBS)) {
+  for (const name of verbsFor(args)) {
+    const { describe, run } = await (VERBS[name] as () => Promise<Verb>)();
     const command = program.command(name).exitOverride();
     describe(command);
     command
@@ -61,6 +64,13 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     return report(error, verb, json);
   }
+}
+
+/** The one that is named; all for the help, and for whoever mistyped one. */
+function verbsFor(args: string[]): string[] {
+  if (args.length === 1 && ["-V", "--version"].includes(args[0] as string)) return [];
+  const [first = ""] = args;
+  return Object.hasOwn(VERBS, first) ? [first] : Object.keys(VERBS);
 }
 
 function print(outcome: Outcome, terminal: Terminal, json: boolean, quiet: boolean): void {

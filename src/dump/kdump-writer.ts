@@ -66,7 +66,8 @@ export class KdumpWriter {
   readonly #layout: KdumpLayout;
   readonly #table: DescriptorTable;
   readonly #pages: number;
-  /** Where a page that repeats a word is stored, by the word. */
+  /** Where the zero page is stored; pages that repeat another word, by the word. */
+  #zeroPage: number | undefined;
   readonly #uniform = new Map<bigint, number>();
   /** Where the next data goes. */
   #offset: number;
@@ -142,7 +143,10 @@ export class KdumpWriter {
         table.add(0, 0, 0);
         this.#incomplete = true;
       } else if (size === 0) {
-        await this.#addUniform(words[2 * index] as number, words[2 * index + 1] as number);
+        const [low, high] = [words[2 * index] as number, words[2 * index + 1] as number];
+        // Not awaited where there is nothing to write: of zero pages there are millions.
+        const place = this.#shared(low, high) ?? (await this.#store(low, high));
+        table.add(place, this.#plan.pageSize, 0);
       } else {
         table.add(at, size, flags[index] as number);
       }
@@ -162,23 +166,30 @@ export class KdumpWriter {
     return this.#offset;
   }
 
-  async #addUniform(low: number, high: number): Promise<void> {
-    const { pageSize } = this.#plan;
-    if (low === 0 && high === 0) this.zeroPages++;
-    const word = (BigInt(high) << 32n) | BigInt(low);
-    let place = this.#uniform.get(word);
-    if (place === undefined) {
-      place = this.#offset;
-      if (this.#uniform.size < MOST_WORDS) this.#uniform.set(word, place);
-      await this.#output.writeBytes(
-        new Uint8Array(new BigUint64Array(pageSize / 8).fill(word).buffer),
-        place,
-      );
-      this.#offset += pageSize;
+  /** Where a page that repeats a word is stored. */
+  #shared(low: number, high: number): number | undefined {
+    let place: number | undefined;
+    if (low === 0 && high === 0) {
+      this.zeroPages++;
+      place = this.#zeroPage;
     } else {
-      this.sharedPages++;
+      place = this.#uniform.get(wordOf(low, high));
     }
-    this.#table.add(place, pageSize, 0);
+    if (place !== undefined) this.sharedPages++;
+    return place;
+  }
+
+  /** Stores a page that repeats a word. @returns where */
+  async #store(low: number, high: number): Promise<number> {
+    const word = wordOf(low, high);
+    const place = this.#offset;
+    if (word === 0n) this.#zeroPage = place;
+    else if (this.#uniform.size < MOST_WORDS) this.#uniform.set(word, place);
+    const { pageSize } = this.#plan;
+    const page = new BigUint64Array(pageSize / 8).fill(word);
+    await this.#output.writeBytes(new Uint8Array(page.buffer), place);
+    this.#offset += pageSize;
+    return place;
   }
 
   #status(incomplete: boolean): number {
@@ -255,6 +266,10 @@ export function splitRanges(kept: PageBits, pieceBytes: number, endPfn: number, 
     seen += inPiece;
   }
   return [...ranges, { start, end: endPfn }];
+}
+
+function wordOf(low: number, high: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low);
 }
 
 function u32(value: number): Uint8Array {
