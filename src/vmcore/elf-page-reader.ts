@@ -157,8 +157,12 @@ export class ElfPageReader implements PageReader {
     const { file, ranges } = this.#vmcore;
     const { mapSize } = this.#reading;
     const range = rangeAt(ranges, offset);
-    const start = range.offset + Math.floor((offset - range.offset) / mapSize) * mapSize;
-    const length = Math.min(mapSize, range.offset + range.length - start);
+    // Windows begin at multiples of their size in physical memory, where a kernel that can maps them by 2 MiB.
+    const physical = this.#vmcore.physical.at(range.offset) ?? 0;
+    const grid = range.offset - ((physical - (physical % this.#pageSize)) % mapSize);
+    const begin = grid + Math.floor((offset - grid) / mapSize) * mapSize;
+    const start = Math.max(range.offset, begin);
+    const length = Math.min(begin + mapSize, range.offset + range.length) - start;
     try {
       if (!range.mappable) throw new LibcError("mmap", file.path, 22);
       this.#window = Mapping.ofFile(file.libc, file, start, length);

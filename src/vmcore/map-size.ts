@@ -5,13 +5,19 @@ import { availableMemory } from "../memory-usage.ts";
 import type { Vmcore } from "./vmcore.ts";
 import { chunkSizeFor, type Method } from "./window.ts";
 
-/** Sizes tried: below 4 MiB each window costs too much, above 64 MiB nothing is left to gain. */
-const CANDIDATES = [4, 8, 16, 32, 64].map((size) => size << 20);
+/**
+ * Sizes tried: below 4 MiB each window costs too much. A kernel that fills page tables when it maps gains nothing
+ * above 64 MiB; one that maps at the first touch, by 2 MiB, does.
+ */
+const CANDIDATES = [4, 8, 16, 32, 64, 128, 256, 512, 1024].map((size) => size * 2 ** 20);
 /** A larger window must be so much cheaper to be taken. */
 const WORTH = 0.95;
+/** So many sizes in a row that are no cheaper: larger ones are not tried, as trying them takes time. */
+const PATIENCE = 2;
 const ROUNDS = 3;
-/** A window takes at most this share of the memory that is free. */
-const SHARE = 8;
+/** A window's page tables (8 bytes for each 4 KiB) take at most this share of the memory that is free. */
+const SHARE = 64;
+const PAGE_TABLES = 8 / 4096;
 
 /** How this vmcore is best read: old memory is mapped, a file is read, as is a 32-bit vmcore. */
 export function defaultMethod(vmcore: Vmcore): Method {
@@ -32,7 +38,7 @@ export function readingOf(
 /**
  * The smallest window that maps and unmaps old memory about as cheaply a page as any.
  *
- * @param freeMemory bytes; the window is at most an eighth of it
+ * @param freeMemory bytes; the window is at most eight times as large
  * @returns bytes
  */
 export function measuredMapSize(vmcore: Vmcore, freeMemory: number, now = () => performance.now()): number {
@@ -41,11 +47,17 @@ export function measuredMapSize(vmcore: Vmcore, freeMemory: number, now = () => 
   const least = Math.max(CANDIDATES[0] ?? 0, chunkSizeFor(vmcore.size));
   if (first === undefined) return least;
   const largest = others.reduce((a, b) => (b.length > a.length ? b : a), first);
-  const limit = Math.min(largest.length, Math.max(least, freeMemory / SHARE));
+  const limit = Math.min(largest.length, Math.max(least, freeMemory / SHARE / PAGE_TABLES));
   let best = { size: least, cost: Infinity };
+  let patience = PATIENCE;
   for (const size of CANDIDATES.filter((candidate) => candidate >= least && candidate <= limit)) {
     const cost = costPerByte(vmcore, largest.offset, size, now);
-    if (cost < best.cost * WORTH) best = { size, cost };
+    if (cost < best.cost * WORTH) {
+      best = { size, cost };
+      patience = PATIENCE;
+    } else if (--patience === 0) {
+      break;
+    }
   }
   return best.size;
 }

@@ -3,7 +3,9 @@ import { expect, it } from "bun:test";
 import { readFileSync, truncateSync } from "node:fs";
 import { Mapping } from "../../ffi/mapping.ts";
 import { openMemory } from "../../src/dump/open.ts";
-import { libc, temporaryFolder } from "../support/files.ts";
+import type { ElfMemory } from "../../src/vmcore/elf-memory.ts";
+import { injected, libc, temporaryFolder } from "../support/files.ts";
+import { record } from "../support/inject.ts";
 import { Random } from "../support/random.ts";
 import { writeCrafted, writeSampleFile } from "../support/sample.ts";
 
@@ -52,6 +54,31 @@ it("partial pages are RAM, at both ends, and overlapping PT_LOADs are one", () =
     true,
     true,
     false,
+  ]);
+});
+
+it("windows begin at multiples of their size in physical memory, and keep to their PT_LOAD", () => {
+  const [start, size, mapSize] = [7, 100, 16];
+  writeCrafted(path("aligned"), {
+    loads: [{ physicalAddress: BigInt(start * PAGE), size: size * PAGE }],
+  });
+  const calls: (readonly number[])[] = [];
+  const recording = injected({ mmap: record(calls) });
+  using memory = openMemory(recording, [path("aligned")], { method: "mmap", mapSize: mapSize * PAGE });
+  using reader = memory.pages();
+  using buffer = Mapping.buffer(recording, PAGE);
+  for (let pfn = start; pfn < start + size; pfn++) expect(reader.read(pfn, 1, buffer.address)).toEqual([]);
+  const load = (memory as ElfMemory).vmcore.ranges.find(({ mappable }) => mappable)?.offset ?? 0;
+  const windows = calls.filter((args) => args[4] !== -1).map((args) => [args[5], args[1]] as number[]);
+  const pfns = windows.map(([offset = 0, length = 0]) => [start + (offset - load) / PAGE, length / PAGE]);
+  expect(pfns).toEqual([
+    [7, 9],
+    [16, 16],
+    [32, 16],
+    [48, 16],
+    [64, 16],
+    [80, 16],
+    [96, 11],
   ]);
 });
 

@@ -18,7 +18,12 @@ const GIB = 1 << 30;
 function open(on: Libc, loads: readonly [number, number][], size: number, elfClass: 32 | 64 = 64): Vmcore {
   const fd = openSync(path("vmcore"), "w");
   ftruncateSync(fd, size);
-  const segments = loads.map(([offset, fileSize]) => ({ type: PT_LOAD, offset, fileSize, memorySize: GIB }));
+  const segments = loads.map(([offset, fileSize]) => ({
+    type: PT_LOAD,
+    offset,
+    fileSize,
+    memorySize: Math.max(GIB, fileSize),
+  }));
   writeSync(fd, encodeElfHeaders({ class: elfClass, segments }), 0);
   closeSync(fd);
   return Vmcore.open(on, path("vmcore"));
@@ -36,7 +41,7 @@ function clock(calls: (readonly number[])[], cost: (size: number) => number): ()
 
 describe("the measured size", () => {
   it.each<[string, number, number, (size: number) => number, number]>([
-    ["larger is ever cheaper", GIB, 1024 * GIB, (size) => Math.sqrt(size), 64],
+    ["larger is ever cheaper", 3 * GIB, 1024 * GIB, (size) => Math.sqrt(size), 1024],
     ["larger is no cheaper", GIB, 1024 * GIB, (size) => size, 4],
     ["larger is hardly cheaper", GIB, 1024 * GIB, (size) => size * (1 - size / 1e11), 4],
     [
@@ -46,9 +51,10 @@ describe("the measured size", () => {
       (size) => Math.max(Math.sqrt(size), size / Math.sqrt(16 * MIB)),
       16,
     ],
-    ["an eighth of free memory at the most", GIB, 100 * MIB, (size) => Math.sqrt(size), 8],
-    ["an eighth to the byte", GIB, 128 * MIB, (size) => Math.sqrt(size), 16],
-    ["little free memory", GIB, 1 * MIB, (size) => Math.sqrt(size), 4],
+    ["eight times the free memory at the most", GIB, 10 * MIB, (size) => Math.sqrt(size), 64],
+    ["eight times, to the byte", GIB, 16 * MIB, (size) => Math.sqrt(size), 128],
+    ["one size that is no cheaper", GIB, 1024 * GIB, (size) => (size < 16 * MIB ? 1 : 0.5), 1024],
+    ["little free memory", GIB, 0.5 * MIB, (size) => Math.sqrt(size), 4],
     ["free memory unknown", GIB, 0, (size) => Math.sqrt(size), 4],
     ["the largest PT_LOAD at the most", 20 * MIB, 1024 * GIB, (size) => Math.sqrt(size), 16],
     ["a PT_LOAD smaller than any window", 3 * MIB, 1024 * GIB, (size) => Math.sqrt(size), 4],
@@ -56,6 +62,18 @@ describe("the measured size", () => {
     const calls: (readonly number[])[] = [];
     using vmcore = open(injected({ mmap: record(calls) }), [[4096, loadSize]], loadSize + 4096);
     expect(measuredMapSize(vmcore, free, clock(calls, cost))).toBe(mib * MIB);
+  });
+
+  it("is not looked for further once two sizes in a row are no cheaper", () => {
+    const calls: (readonly number[])[] = [];
+    using vmcore = open(injected({ mmap: record(calls) }), [[4096, GIB]], GIB + 4096);
+    measuredMapSize(
+      vmcore,
+      1024 * GIB,
+      clock(calls, (size) => size),
+    );
+    const sizes = calls.filter((args) => args[4] !== -1).map((args) => args[1] as number);
+    expect(Math.max(...sizes)).toBe(16 * MIB);
   });
 
   it("is taken from the largest PT_LOAD, not from what lies between, and never over a border", () => {
