@@ -1,14 +1,16 @@
 // A batch of pages, packed back to back: uniform pages told apart, the others compressed where that makes them
 // smaller.
+import { zlibCompress } from "./deflate";
 import { lzoCompress } from "./lzo";
 import { isUniform } from "./page";
 import { snappyCompress } from "./snappy";
 
+const ZLIB: u32 = 1;
 const LZO: u32 = 2;
 const SNAPPY: u32 = 4;
 
 /**
- * @param codec a descriptor's flag: 0 raw, 2 LZO, 4 snappy
+ * @param codec a descriptor's flag: 0 raw, 1 zlib, 2 LZO, 4 snappy
  * @param out room for all pages as they are, and size / 4 + 128 bytes more
  * @param results for each page four 32-bit words: size (0: uniform), flags, low and high half of its word
  * @returns bytes at `out`
@@ -24,6 +26,7 @@ export function packPages(codec: u32, input: usize, count: u32, size: u32, out: 
     let packed = size;
     if (codec === LZO) packed = lzoCompress(input, size, out);
     else if (codec === SNAPPY) packed = snappyCompress(input, size, out);
+    else if (codec === ZLIB) packed = zlibCompress(input, size, out);
     const isSmaller = packed < size;
     if (!isSmaller) memory.copy(out, input, size);
     packed = isSmaller ? packed : size;
@@ -41,22 +44,4 @@ export function findUniform(input: usize, count: u32, size: u32, results: usize)
     store<u64>(results, uniform ? 0 : <u64>size);
     store<u64>(results, uniform ? load<u64>(input) : 0, 8);
   }
-}
-
-/** Adler-32 (RFC 1950) of up to 64 KiB. */
-export function adler32(at: usize, length: u32): u32 {
-  let a: u32 = 1;
-  let b: u32 = 0;
-  const end = at + length;
-  while (at < end) {
-    // So many additions cannot overflow 32 bits.
-    const stop = min(at + 5552, end);
-    while (at < stop) {
-      a += <u32>load<u8>(at++);
-      b += a;
-    }
-    a %= 65521;
-    b %= 65521;
-  }
-  return (b << 16) | a;
 }
