@@ -1,12 +1,12 @@
 /**
  * Packs batches of pages, in the memory of a WASM instance of its own: pages are read straight into it, and what
- * they became is written straight from it. LZO and snappy are WASM, a batch in one call; zlib and zstd are the
- * runtime's, a page at a time.
+ * they became is written straight from it. zlib, LZO and snappy are WASM, a batch in one call; zstd is the runtime's, a
+ * page at a time.
  */
 import type { Libc } from "../../ffi/libc.ts";
 import { privateKernels } from "../kernels/module.ts";
 import { CODEC_FLAGS, type CodecName, type PackedPages, type PagePacker } from "./packed.ts";
-import { type StreamPacker, zlibPacker, zstdPacker } from "./stream-codecs.ts";
+import { type StreamPacker, zstdPacker } from "./stream-codecs.ts";
 
 /** Words of a page's result: size, flags, low and high half. */
 const RESULT = 4;
@@ -31,7 +31,7 @@ export function createPacker(libc: Libc, codec: CodecName, pageSize: number, cap
   const sizes = new Uint32Array(capacity);
   const flags = new Uint32Array(capacity);
   const words = new Uint32Array(2 * capacity);
-  const stream = streamPacker(codec, (at, length) => kernels.adler32(at, length));
+  const stream = codec === "zstd" ? zstdPacker() : undefined;
   let packedSince = 0;
 
   /** By the runtime, page by page. @returns bytes at `output` */
@@ -82,16 +82,6 @@ export function createPacker(libc: Libc, codec: CodecName, pageSize: number, cap
     },
     [Symbol.dispose]() {},
   };
-}
-
-function streamPacker(
-  codec: CodecName,
-  adler32: (at: number, length: number) => number,
-): StreamPacker | undefined {
-  if (codec === "zstd") return zstdPacker();
-  // The page lies in the instance's memory: no copy is made for its sum.
-  if (codec === "zlib") return zlibPacker((page) => adler32(page.byteOffset, page.length) >>> 0);
-  return undefined;
 }
 
 function collectGarbage(): void {

@@ -1,12 +1,12 @@
 /**
- * zlib and zstd as the runtime has them, as kdump-compressed dumps want them: for each page an RFC 1950
- * stream or one zstd frame with its content's checksum.
+ * What kdump-compressed dumps take of the runtime's zlib and zstd: a page as one zstd frame with its content's
+ * checksum, and pages out of such frames and of RFC 1950 streams.
  *
  * The checksum (XXH64, 4 bytes a page) is what makes a flipped bit known: without it, 177 of 200 went unnoticed.
  * Bun's own functions take half the time of node:zlib's, but have no option for it; so the frame's flag is set here
  * and the checksum put behind it (RFC 8878, section 3.1.1).
  */
-import { constants, deflateSync, inflateSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { constants, inflateSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 /** Packs a page. @returns its bytes, good until the next call */
 export type StreamPacker = (page: Uint8Array<ArrayBuffer>) => Uint8Array;
@@ -19,28 +19,10 @@ export type StreamUnpacker = (packed: Uint8Array<ArrayBuffer>, pageSize: number)
  * by zlib-ng 2 28.3 and 0.253.
  */
 const ZSTD_LEVEL = 3;
-const ZLIB_LEVEL = 1;
-/** CMF and FLG of a stream with a window of 32 KiB, made at level 1. */
-const ZLIB_HEADER = [0x78, 0x01] as const;
 const CHECKSUM_FLAG = 0x04;
 const DESCRIPTOR = 4;
 
 const isBun = "Bun" in globalThis;
-
-/** @param adler32 of the page that is being packed */
-export function zlibPacker(adler32: (page: Uint8Array) => number): StreamPacker {
-  if (!isBun) return (page) => deflateSync(page, { level: ZLIB_LEVEL });
-  let out = new Uint8Array(8192);
-  return (page) => {
-    const body = Bun.deflateSync(page, { level: ZLIB_LEVEL, library: "libdeflate" });
-    const length = ZLIB_HEADER.length + body.length + 4;
-    if (length > out.length) out = new Uint8Array(2 * length);
-    out.set(ZLIB_HEADER);
-    out.set(body, ZLIB_HEADER.length);
-    new DataView(out.buffer).setUint32(length - 4, adler32(page));
-    return out.subarray(0, length);
-  };
-}
 
 export function zstdPacker(): StreamPacker {
   if (!isBun) {

@@ -18,7 +18,6 @@ export interface Kernels {
   /** See assembly/pack.ts; a u32 result arrives signed. */
   packPages(codec: number, input: number, count: number, size: number, out: number, results: number): number;
   findUniform(input: number, count: number, size: number, results: number): void;
-  adler32(at: number, length: number): number;
   /** See assembly/classify.ts. */
   classifyLayout(): number;
   classifyCounts(): number;

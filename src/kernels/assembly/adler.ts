@@ -5,8 +5,6 @@ const BLOCK: u32 = 32;
 /** No sum of so many bytes overflows: 128 blocks in lanes of 16 bits, all of it in 32 bits. */
 const STRETCH: u32 = 4096;
 
-// @ts-expect-error: decorator
-@inline
 function sumLanes(sums: v128): u32 {
   return (
     i32x4.extract_lane(sums, 0) +

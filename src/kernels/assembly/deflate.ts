@@ -1,47 +1,50 @@
 // zlib streams (RFC 1950) of pages, as one block of deflate (RFC 1951).
+//
+// Of the last two places with the same four bytes, and the last one for the place behind, the longest match is taken.
 import { adler32 } from "./adler";
 import { DISTANCE_COUNTS, LENGTH_SLOTS, LITERAL_COUNTS, SEQUENCES, writeBlock } from "./block";
 import { clear, matchLength } from "./page";
 
 const HASH_BITS: u32 = 12;
-const TABLE = memory.data(1 << 14, 16); // u16 positions
+/** For each hash the last two positions, the last one low: words of 32 bits. */
+const TABLE = memory.data(1 << 14, 16);
 const FAR: usize = 32768;
-const BLOCK: usize = 16;
 const LONGEST: usize = 258;
-/** No match begins in a page's last bytes: whole words can be read there. */
-const TAIL: usize = 12;
+/** Bytes that are compared at once. */
+const BLOCK: usize = 16;
+/** No match begins in a page's last bytes: a block at the next place, too, is within the page. */
+const TAIL: usize = BLOCK + 1;
 /** CMF and FLG of a stream with a window of 32 KiB, made at level 1. */
 const HEADER: u16 = 0x0178;
 
-// @ts-expect-error: decorator
-@inline
 function slot(word: u32): usize {
-  return TABLE + <usize>(((word * 0x9e3779b1) >> (32 - HASH_BITS)) << 1);
+  return TABLE + <usize>(((word * 0x9e3779b1) >> (32 - HASH_BITS)) << 2);
 }
 
 /** How many of the next 16 bytes are equal. */
-// @ts-expect-error: decorator
-@inline
 function blockLength(a: usize, b: usize): usize {
   return <usize>ctz(i8x16.bitmask(i8x16.ne(v128.load(a), v128.load(b))) | (1 << BLOCK));
 }
 
-// @ts-expect-error: decorator
-@inline
+/** Puts a position in place. @returns the two that were there */
+function exchange(place: usize, position: usize): u32 {
+  const before = load<u32>(place);
+  store<u32>(place, (before << 16) | <u32>position);
+  return before;
+}
+
 function count(counts: usize, symbol: usize): void {
   const at = counts + (symbol << 2);
   store<u32>(at, load<u32>(at) + 1);
 }
 
-// @ts-expect-error: decorator
-@inline
 function countLiterals(from: usize, end: usize): void {
   while (from < end) count(LITERAL_COUNTS, <usize>load<u8>(from++));
 }
 
 /** Fills SEQUENCES and counts their symbols. @returns their end */
 function findMatches(page: usize, size: u32): usize {
-  memory.fill(TABLE, 0, 1 << (HASH_BITS + 1));
+  memory.fill(TABLE, 0, 4 << HASH_BITS);
   clear(LITERAL_COUNTS, 4 * 288);
   clear(DISTANCE_COUNTS, 4 * 32);
   let out: usize = SEQUENCES;
@@ -51,19 +54,25 @@ function findMatches(page: usize, size: u32): usize {
   let at = page + 1;
   while (at < last) {
     const word = load<u32>(at);
-    const place = slot(word);
-    let candidate = page + <usize>load<u16>(place);
-    store<u16>(place, <u16>(at - page));
+    const positions = exchange(slot(word), at - page);
+    let candidate = page + <usize>(positions & 0xffff);
     if (load<u32>(candidate) !== word || at - candidate > FAR) {
       at += 1 + ((at - anchor) >> 6);
       continue;
     }
     let length = blockLength(candidate, at);
     if (length < BLOCK) {
+      const older = page + <usize>(positions >> 16);
+      const olderLength = blockLength(older, at);
+      if (olderLength > length && at - older <= FAR) {
+        candidate = older;
+        length = olderLength;
+      }
+    }
+    if (length < BLOCK) {
       // One that begins a byte later may be longer.
-      const laterPlace = slot(load<u32>(at, 1));
-      const later = page + <usize>load<u16>(laterPlace);
-      store<u16>(laterPlace, <u16>(at + 1 - page));
+      const laterPositions = exchange(slot(load<u32>(at, 1)), at + 1 - page);
+      const later = page + <usize>(laterPositions & 0xffff);
       const laterLength = blockLength(later, at + 1);
       if (laterLength > length && at + 1 - later <= FAR) {
         at++;
@@ -72,7 +81,6 @@ function findMatches(page: usize, size: u32): usize {
       }
     }
     if (length === BLOCK) length += matchLength(candidate + BLOCK, at + BLOCK, end);
-    else length = min(length, end - at);
     const distance = at - candidate;
     // What is equal before it belongs to it too.
     let begin = at;
@@ -91,23 +99,24 @@ function findMatches(page: usize, size: u32): usize {
     // Two codes an octave.
     const extraBits = octave > 0 ? octave - 1 : 0;
     const distanceSlot = <usize>(octave << 1) + ((d >> extraBits) & 1);
-    const extra = d & ((<usize>1 << extraBits) - 1);
-    const back = ((<u64>distanceSlot | (<u64>extra << 5)) << 36);
+    const extra = d & (((<usize>1) << extraBits) - 1);
+    const back = (<u64>distanceSlot | ((<u64>extra) << 5)) << 36;
     while (true) {
       // What is left of a long one must be 3 or more.
       const part = length <= LONGEST ? length : length >= LONGEST + 3 ? LONGEST : length - 3;
       const codeAndExtra = <u64>load<u16>(LENGTH_SLOTS + ((part - 3) << 1));
       count(LITERAL_COUNTS, 257 + <usize>(codeAndExtra & 31));
       count(DISTANCE_COUNTS, distanceSlot);
-      store<u64>(out, run | (<u64>part << 17) | ((codeAndExtra & 31) << 26) | ((codeAndExtra >> 8) << 31) | back);
+      store<u64>(
+        out,
+        run | ((<u64>part) << 17) | ((codeAndExtra & 31) << 26) | ((codeAndExtra >> 8) << 31) | back,
+      );
       out += 8;
       length -= part;
       if (length === 0) break;
       run = 0;
     }
-    if (at < last) {
-      store<u16>(slot(load<u32>(at - 2)), <u16>(at - 2 - page));
-    }
+    if (at < last) exchange(slot(load<u32>(at - 2)), at - 2 - page);
   }
   countLiterals(anchor, end);
   store<u64>(out, <u64>(end - anchor));
@@ -115,7 +124,7 @@ function findMatches(page: usize, size: u32): usize {
 }
 
 /**
- * Compresses a page of up to 64 KiB. `out` needs room for size + 8 bytes; `page` is read up to 16 bytes behind its
+ * Compresses a page of up to 64 KiB. `out` needs room for size + 8 bytes; `page` is read up to 8 bytes behind its
  * end.
  *
  * @returns bytes at `out`; `size` where there would not be fewer

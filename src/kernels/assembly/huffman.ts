@@ -1,8 +1,7 @@
 // Huffman codes as deflate wants them (RFC 1951, section 3.2.2): canonical, no longer than a limit, complete.
 //
 // A code's entry is a word: how many bits with the extra ones behind it, lowest, as shifts take no more than 6 bits of
-// a number; << 8 its bits, first one lowest; << 24 how many.
-
+// a number; << 8 its bits, first one lowest; << 24 how many those are, where there are extra ones.
 import { clear } from "./page";
 
 /** Fewest codes that every decoder takes for a complete code. */
@@ -15,6 +14,7 @@ const USED = memory.data(4 * (MOST + 4), 16);
 const SORTED = memory.data(4 * (MOST + 4), 16);
 const SYMBOL_BITS: u32 = 9;
 const SYMBOL: u32 = 511;
+/** How many of a bucket there are, then where its next one goes. */
 const BUCKETS = memory.data(4 * 64, 16);
 const LAST_BUCKET: u32 = 63;
 /** So few are sorted without. */
@@ -23,7 +23,7 @@ const FEW: usize = 32;
 const NODES = memory.data(4 * (MOST + 4), 16);
 const PARENTS = memory.data(4 * (MOST + 4), 16);
 /** How many codes there are of a length; the next one, from bit 15 down. */
-const LENGTHS = memory.data(4 * (LONGEST + 1), 16);
+const LENGTH_COUNTS = memory.data(4 * (LONGEST + 1), 16);
 const NEXT = memory.data(4 * (LONGEST + 1), 16);
 /** A byte's bits in reverse. */
 const REVERSED = memory.data(256, 16);
@@ -34,14 +34,10 @@ for (let byte: u32 = 0; byte < 256; byte++) {
   store<u8>(REVERSED + byte, <u8>bits);
 }
 
-// @ts-expect-error: decorator
-@inline
 function word(array: usize, index: usize): u32 {
   return load<u32>(array + (index << 2));
 }
 
-// @ts-expect-error: decorator
-@inline
 function setWord(array: usize, index: usize, value: u32): void {
   store<u32>(array + (index << 2), value);
 }
@@ -53,14 +49,18 @@ function collectUsed(counts: usize, symbols: usize): usize {
     const first = word(counts, symbol);
     const second = word(counts, symbol + 1);
     store<u32>(used, (first << SYMBOL_BITS) | <u32>symbol);
-    used += <usize>(first !== 0) << 2;
+    used += (<usize>(first !== 0)) << 2;
     store<u32>(used, (second << SYMBOL_BITS) | <u32>(symbol + 1));
-    used += <usize>(second !== 0) << 2;
+    used += (<usize>(second !== 0)) << 2;
   }
   return (used - USED) >> 2;
 }
 
-/** USED to SORTED by buckets, of one count each, or of 2^shift. @returns how many are in order */
+/**
+ * USED to SORTED by buckets; all but the last are of keys equal but for `shift` bits.
+ *
+ * @returns how many are in order by themselves
+ */
 function sortByBuckets(used: usize, shift: u32): usize {
   clear(BUCKETS, 4 * (LAST_BUCKET + 1));
   for (let i: usize = 0; i < used; i++) {
@@ -83,7 +83,7 @@ function sortByBuckets(used: usize, shift: u32): usize {
   return shift === SYMBOL_BITS ? word(BUCKETS, LAST_BUCKET - 1) : 0;
 }
 
-/** USED to SORTED. @param sum of all counts */
+/** USED to SORTED. @param sum of all counts, about */
 function sort(used: usize, sum: u32): void {
   let sorted: usize = 0;
   if (used > FEW) {
@@ -133,9 +133,9 @@ function joinRarest(used: usize): void {
   }
 }
 
-/** Fills LENGTHS. */
+/** Fills LENGTH_COUNTS. */
 function countLengths(used: usize, limit: u32): void {
-  clear(LENGTHS, 4 * (LONGEST + 1));
+  clear(LENGTH_COUNTS, 4 * (LONGEST + 1));
   // The root is the last node. A parent comes later than what is under it, so each depth's nodes lie together.
   let at = <i32>used - 3;
   let first: u32 = <u32>used - 2;
@@ -149,21 +149,22 @@ function countLengths(used: usize, limit: u32): void {
     const codes = 2 * above - nodes;
     above = nodes;
     first = <u32>(at + 1);
-    if (length <= limit) setWord(LENGTHS, length, codes);
+    if (length <= limit) setWord(LENGTH_COUNTS, length, codes);
     else excess += codes;
   }
   if (excess === 0) return;
   // Codes that are too long get the limit's length. That is more than fit, in units of such a code's share by:
-  setWord(LENGTHS, limit, word(LENGTHS, limit) + excess);
+  setWord(LENGTH_COUNTS, limit, word(LENGTH_COUNTS, limit) + excess);
   let over: i32 = -(1 << limit);
-  for (let length: u32 = 1; length <= limit; length++) over += word(LENGTHS, length) << (limit - length);
+  for (let length: u32 = 1; length <= limit; length++)
+    over += word(LENGTH_COUNTS, length) << (limit - length);
   for (; over > 0; over--) {
     // A shorter code becomes two of one bit more, of which one is for a code of the limit's length.
     let length = limit - 1;
-    while (word(LENGTHS, length) === 0) length--;
-    setWord(LENGTHS, length, word(LENGTHS, length) - 1);
-    setWord(LENGTHS, length + 1, word(LENGTHS, length + 1) + 2);
-    setWord(LENGTHS, limit, word(LENGTHS, limit) - 1);
+    while (word(LENGTH_COUNTS, length) === 0) length--;
+    setWord(LENGTH_COUNTS, length, word(LENGTH_COUNTS, length) - 1);
+    setWord(LENGTH_COUNTS, length + 1, word(LENGTH_COUNTS, length + 1) + 2);
+    setWord(LENGTH_COUNTS, limit, word(LENGTH_COUNTS, limit) - 1);
   }
 }
 
@@ -178,7 +179,14 @@ function countLengths(used: usize, limit: u32): void {
  * @param codes entries, one a symbol
  * @param lengths bytes, one a symbol
  */
-export function buildCode(counts: usize, sum: u32, symbols: usize, limit: u32, codes: usize, lengths: usize): void {
+export function buildCode(
+  counts: usize,
+  sum: u32,
+  symbols: usize,
+  limit: u32,
+  codes: usize,
+  lengths: usize,
+): void {
   clear(codes, 4 * symbols);
   clear(lengths, symbols);
   let used = collectUsed(counts, symbols);
@@ -196,7 +204,7 @@ export function buildCode(counts: usize, sum: u32, symbols: usize, limit: u32, c
   let code: u32 = 0;
   let at = SORTED + (used << 2);
   for (let length: u32 = 1; length <= limit; length++) {
-    const count = word(LENGTHS, length);
+    const count = word(LENGTH_COUNTS, length);
     setWord(NEXT, length, code);
     code += count << (16 - length);
     for (const stop = at - (count << 2); at > stop; ) {
@@ -210,16 +218,26 @@ export function buildCode(counts: usize, sum: u32, symbols: usize, limit: u32, c
     const bits = word(NEXT, length);
     setWord(NEXT, length, bits + (0x10000 >> length));
     const reversed =
-      (<u32>load<u8>(REVERSED + <usize>(bits & 255)) << 8) | <u32>load<u8>(REVERSED + <usize>(bits >> 8));
+      ((<u32>load<u8>(REVERSED + <usize>(bits & 255))) << 8) | <u32>load<u8>(REVERSED + <usize>(bits >> 8));
     setWord(codes, symbol, length | (reversed << 8));
   }
+}
+
+/** Lets a code's entry have so many extra bits. */
+export function addExtra(entry: usize, extra: u32): void {
+  const length = load<u8>(entry);
+  store<u8>(entry, length + <u8>extra);
+  store<u8>(entry, length, 3);
 }
 
 /** Bits that so many symbols take, with their extra bits. @param symbols a multiple of 4 */
 export function costOf(counts: usize, codes: usize, symbols: usize): u32 {
   let sums = i32x4.splat(0);
   for (let at: usize = 0; at < symbols << 2; at += 16) {
-    sums = i32x4.add(sums, i32x4.mul(v128.load(counts + at), v128.and(v128.load(codes + at), i32x4.splat(63))));
+    sums = i32x4.add(
+      sums,
+      i32x4.mul(v128.load(counts + at), v128.and(v128.load(codes + at), i32x4.splat(63))),
+    );
   }
   return (
     i32x4.extract_lane(sums, 0) +
