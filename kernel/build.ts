@@ -1,13 +1,16 @@
 // Builds the lab's own kernels from Debian's kernel source: one version, one series of patches, one configuration.
 //
-//   npm run kernel -- --version 6.12 --series stock
+//   npm run kernel -- --version 6.12 --series ours
+//
+// A series: stock is the source as Debian has it, ours has the patches of patches/, no-mmap has /proc/vmcore without
+// mmap. A configuration: lab is lab.config, debug has the kernel's own checks on top (debug.config).
 //
 // The source and its objects stay in the cache; the kernels of a version are built from one tree, so that only what a
 // series changes is compiled again. What was built once is found by the hash of all that went in.
 
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { download, latest } from "../test/lab/apt.ts";
 import { cached, contentKey } from "../test/lab/cache.ts";
 import type { Kernel } from "../test/lab/packages.ts";
@@ -18,11 +21,11 @@ export const VERSIONS = ["6.1", "6.12"] as const;
 export type Version = (typeof VERSIONS)[number];
 
 /** Where the patches of a series are, below this directory. */
-const SERIES = { stock: null } as const;
+const SERIES = { stock: null, ours: "patches", "no-mmap": "test-patches" } as const;
 export type Series = keyof typeof SERIES;
 
 /** A configuration is lab.config, and for all but the first a fragment of its own on top. */
-export const CONFIGS = ["lab"] as const;
+export const CONFIGS = ["lab", "debug"] as const;
 export type Config = (typeof CONFIGS)[number];
 
 /** Debian packages by a file or program each is known by. */
@@ -52,14 +55,17 @@ export function buildProblems(): string[] {
 /**
  * A kernel, built if it is not in the cache: 4 to 10 minutes on two processors for the first of a version and
  * configuration, under a minute for the next.
+ *
+ * @param first only so many patches of the series: a series builds and boots at each of its steps
  */
 export async function labKernel(
   version: Version,
   series: Series = "stock",
   config: Config = "lab",
+  first = Number.POSITIVE_INFINITY,
 ): Promise<Kernel> {
   const source = await linuxSource(version);
-  const patches = patchesOf(version, series);
+  const patches = patchesOf(version, series).slice(0, first);
   const configs = ["lab.config", ...(config === "lab" ? [] : [`${config}.config`])].map(here);
   const compiler = await run("ask for the compiler's version", ["gcc", "-dumpfullversion"]);
   const configKey = contentKey([compiler, ...configs.map((path) => readFileSync(path, "utf8"))]);
@@ -68,7 +74,8 @@ export async function labKernel(
     configKey,
     ...[here("build.sh"), ...patches].map((path) => readFileSync(path, "utf8")),
   ]);
-  const suffix = config === "lab" ? series : `${series}-${config}`;
+  const steps = Number.isFinite(first) ? `-${patches.length}` : "";
+  const suffix = `${series}${steps}${config === "lab" ? "" : `-${config}`}`;
   const label = `lab-${version}-${suffix}-${key}`;
   const path = await cached(
     "built",
@@ -99,8 +106,8 @@ export async function labKernel(
   };
 }
 
-/** The patches of a series for a version, in order. */
-function patchesOf(version: Version, series: Series): string[] {
+/** The paths of a series' patches for a version, in order. */
+export function patchesOf(version: Version, series: Series): string[] {
   const folder = SERIES[series];
   if (folder === null) return [];
   const directory = join(import.meta.dir, folder, version);
@@ -139,6 +146,11 @@ async function linuxSource(version: Version): Promise<{ path: string; label: str
   return { path, label };
 }
 
+function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is expected");
+  return Number(text);
+}
+
 function here(name: string): string {
   return join(import.meta.dir, name);
 }
@@ -149,10 +161,11 @@ if (import.meta.main) {
     .addOption(new Option("--version <version>", "kernel version").choices(VERSIONS).default("6.12"))
     .addOption(new Option("--series <name>", "patches on top").choices(Object.keys(SERIES)).default("stock"))
     .addOption(new Option("--config <name>", "configuration").choices(CONFIGS).default("lab"))
+    .option("--first <count>", "only so many patches of the series", count)
     .showHelpAfterError("(--help lists the options)");
-  const { version, series, config } = program.parse().opts();
+  const { version, series, config, first } = program.parse().opts();
   try {
-    console.log((await labKernel(version, series, config)).image);
+    console.log((await labKernel(version, series, config, first)).image);
   } catch (error) {
     console.error(process.env.VMCOPY_DEBUG === "1" ? error : (error as Error).message);
     process.exitCode = 2;
