@@ -37,6 +37,8 @@ const PACKAGES: Record<string, string> = {
   bc: "bc",
   xz: "xz-utils",
   patch: "patch",
+  // scripts/checkpatch.pl wants all of Perl.
+  pod2man: "perl",
   "/usr/include/stdlib.h": "libc6-dev",
   "/usr/include/libelf.h": "libelf-dev",
 };
@@ -91,7 +93,7 @@ export async function labKernel(
           rmSync(join(source.path, name), { recursive: true });
         }
       }
-      const tree = join(source.path, `linux-source-${version}`);
+      const tree = await sourceTree(version);
       await run(`build the kernel ${version}, ${suffix}`, [
         ...["bash", here("build.sh"), tree, objects, `-${suffix}`, out, configs.join(":"), ...patches],
       ]);
@@ -115,6 +117,11 @@ export function patchesOf(version: Version, series: Series): string[] {
     .filter((name) => name.endsWith(".patch"))
     .sort()
     .map((name) => join(directory, name));
+}
+
+/** The path of a version's source tree, in whatever state the last build has left what patches touch. */
+export async function sourceTree(version: Version): Promise<string> {
+  return join((await linuxSource(version)).path, `linux-source-${version}`);
 }
 
 /** Debian's source of a version, unpacked in the cache. */

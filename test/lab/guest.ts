@@ -62,11 +62,13 @@ export function qemuCommand(machine: Machine, serial: "stdio" | "mon:stdio"): st
  * Runs a machine to its end, or kills it after `timeoutSeconds`. A failure is reported, not thrown.
  *
  * @param onStep called as each step is seen
+ * @param onLine called with each line of the console
  */
 export async function runGuest(
   machine: Machine,
   timeoutSeconds: number,
   onStep?: (step: Milestone) => Promise<void>,
+  onLine?: (line: string) => void,
 ): Promise<GuestRun> {
   const started = performance.now();
   const result: GuestRun = { console: [], milestones: {}, failure: null };
@@ -91,6 +93,7 @@ export async function runGuest(
     for await (const line of lines(child.stdout)) {
       const seconds = (performance.now() - started) / 1000;
       result.console.push(`[${seconds.toFixed(3).padStart(8)}] ${line}`);
+      onLine?.(line);
       const step = milestoneOf(line);
       if (step && result.milestones[step] === undefined) {
         result.milestones[step] = Math.round(seconds * 1000) / 1000;
@@ -129,7 +132,7 @@ export function milestoneOf(line: string): Milestone | undefined {
 
 function explain(run: GuestRun, message: string): string {
   const telling =
-    /Initramfs unpacking failed|deadlocked on memory|Out of memory|Unable to mount root|end Kernel panic/;
+    /Initramfs unpacking failed|deadlocked on memory|Out of memory|Unable to mount root|Kernel panic - not/;
   const reached =
     milestones.filter((step) => run.milestones[step] !== undefined).at(-1) ?? "none of its steps";
   const line = run.console.find((entry) => telling.test(entry) && !entry.includes("sysrq triggered"));

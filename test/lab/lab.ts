@@ -40,10 +40,16 @@ export interface Crash {
   resultsMiB?: number;
   cpus?: number;
   kernel?: Kernel;
+  /** More of the first kernel's command line. */
+  commandLine?: string;
+  /** Whether the capture kernel handles machine checks; kdump has mce=off. */
+  machineChecks?: boolean;
   /** More arguments of qemu. */
   devices?: string[];
   /** Called as each step is seen; the guest goes on meanwhile. */
   onStep?: (step: Milestone) => Promise<void>;
+  /** Called with each line of the console. */
+  onLine?: (line: string) => void;
   /** Seconds for one boot, crash and capture. */
   timeoutSeconds?: number;
 }
@@ -76,7 +82,7 @@ export async function crashAndCapture(crash: Crash): Promise<Capture> {
   try {
     for (let boot = 1; ; boot++) {
       const { machine, outDisk, kernel } = await prepare(crash, directory, boot);
-      const run = await runGuest(machine, crash.timeoutSeconds ?? 240, crash.onStep);
+      const run = await runGuest(machine, crash.timeoutSeconds ?? 240, crash.onStep, crash.onLine);
       if (run.failure && /no memory was reserved/.test(run.failure) && boot < 3) continue;
       if (run.failure) throw keepFailure(run, run.failure);
       const results = join(directory, "results");
@@ -115,7 +121,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     ...(await baseEntries(join(import.meta.dir, "init-first.sh"), modules)),
     ...(await withLibraries("kexec", "bin/kexec")),
     ...fileEntries({
-      "capture-command-line": text(captureCommandLine),
+      "capture-command-line": text(`${captureCommandLine}${crash.machineChecks ? "" : " mce=off"}`),
       ...(crash.workload ? { workload: text(crash.workload) } : {}),
     }),
   ]);
@@ -133,7 +139,8 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     cpus: crash.cpus ?? 2,
     kernel: kernel.image,
     initrd: first,
-    commandLine: firstCommandLine(crash.crashkernel ?? "256M", boot),
+    commandLine:
+      `${firstCommandLine(crash.crashkernel ?? "256M", boot)} ${crash.commandLine ?? ""}`.trimEnd(),
     disks: [{ path: inDisk, readOnly: true }, { path: outDisk }, ...(crash.disks ?? [])],
     devices: crash.devices,
   };
@@ -151,7 +158,7 @@ function firstCommandLine(crashkernel: string, boot: number): string {
 
 // rootfstype=ramfs: as a tmpfs the initramfs may fill half the memory only, and vmcopy would be cut off.
 const captureCommandLine =
-  `${common} irqpoll nr_cpus=1 reset_devices cgroup_disable=memory mce=off numa=off acpi_no_memhotplug ` +
+  `${common} irqpoll nr_cpus=1 reset_devices cgroup_disable=memory numa=off acpi_no_memhotplug ` +
   "transparent_hugepage=never novmcoredd hest_disable rootfstype=ramfs rdinit=/init";
 
 /** Keeps what a person needs to find out why, of the last five failures. */

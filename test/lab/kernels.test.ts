@@ -1,0 +1,248 @@
+// The kernel series on real /proc/vmcores: stock, without mmap, and ours. Each kernel crashes and is its own capture
+// kernel; what a program sees there (windows.c) and what vmcopy finds is compared between them. One version for each
+// run: 6.12 unless VMCOPY_LAB_VERSION says another.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildProblems, labKernel, patchesOf, type Series, sourceTree } from "../../kernel/build.ts";
+import { createRun, removeRun } from "./cache.ts";
+import { type Capture, type Crash, crashAndCapture } from "./lab.ts";
+import { labProblems } from "./packages.ts";
+import { run } from "./run.ts";
+import { compileWindows, testedVersion as version } from "./windows.ts";
+
+const minutes = 60_000;
+const series: Series[] = ["stock", "no-mmap", "ours"];
+const hasHugeWindows = version !== "6.1";
+const problems = [...labProblems(), ...buildProblems()];
+const lab = problems.length > 0 ? describe.skip : describe;
+const reason = problems.length > 0 ? ` (left out: ${problems.join("; ")})` : "";
+
+/** Two pieces of memory that do not end at pages are taken out: 5 PT_LOADs, 4 ragged ends. */
+const RAGGED: Partial<Crash> = {
+  memMiB: 512,
+  crashkernel: "192M",
+  commandLine: "memmap=0x100a00$0x2000200 memmap=0x200400$0x6000e00",
+};
+/** Every instruction takes a nanosecond: no clock of a busy machine decides what is slow. */
+const COUNTED: Partial<Crash> = { cpus: 1, devices: ["-icount", "shift=0,sleep=off"], timeoutSeconds: 600 };
+/** What a kernel says of itself when something is wrong with it. */
+const SPLAT =
+  /WARNING|BUG|Oops|Call Trace|lockdep|possible .* lock|suspicious|sleeping function|sanity check|bad page|Bad page|memtype/;
+
+lab(`the kernel series on ${version}${reason}`, () => {
+  let directory: string;
+  const captures = {} as Record<Series, Capture>;
+  const probes = {} as Record<Series, Capture>;
+  const crash = (kernel: Awaited<ReturnType<typeof labKernel>>, script: string, more: Partial<Crash> = {}) =>
+    crashAndCapture({
+      memMiB: 512,
+      crashkernel: "192M",
+      kernel,
+      captureScript: `mount -t debugfs debug /sys/kernel/debug\n${script}`,
+      files: { "bin/windows": { from: join(directory, "windows") } },
+      resultsMiB: 64,
+      timeoutSeconds: 400,
+      ...more,
+    });
+  const text = (capture: Capture, name: string) => readFileSync(join(capture.results, name), "utf8");
+  const lines = (name: Series) => text(captures[name], "windows").trim().split("\n");
+  const values = (name: Series, what: string) =>
+    lines(name)
+      .filter((line) => line.startsWith(`${what}: `))
+      .map((line) => line.slice(what.length + 2));
+  const fault = (name: Series, what: string) => {
+    const { faults } = JSON.parse(text(probes[name], "probe"));
+    return faults.find((row: { name: string }) => row.name === what).result;
+  };
+  const splats = (capture: Capture) => capture.console.filter((line) => SPLAT.test(line));
+
+  beforeAll(async () => {
+    directory = createRun();
+    await compileWindows(directory);
+    for (const name of series) {
+      const kernel = await labKernel(version, name);
+      const work = name === "no-mmap" ? "bytes" : "tables bytes windows ways";
+      captures[name] = await crash(kernel, script(work), RAGGED);
+      probes[name] = await crash(kernel, "vmcopy probe --json > /out/probe", COUNTED);
+    }
+  }, 25 * minutes);
+
+  afterAll(() => {
+    for (const capture of [...Object.values(captures), ...Object.values(probes)]) capture.dispose();
+    removeRun(directory);
+  });
+
+  test.each(series)("%s: a vmcore of several PT_LOADs with ragged ends", (name) => {
+    expect(values(name, "loads")).toEqual(["5"]);
+    expect(values(name, "ragged ends")).toEqual(["4"]);
+    expect(lines(name).at(-1)).toBe("done: ok");
+  });
+
+  test.each(series)("%s: read gives the same bytes in pieces of any size", (name) => {
+    const digests = lines(name).filter((line) => line.startsWith("digest read "));
+    expect(digests.length).toBe(3);
+    expect(new Set(digests.map((line) => line.split(": ")[1])).size).toBe(1);
+  });
+
+  test.each(["stock", "ours"] as const)("%s: windows show what read gives, at every border too", (name) => {
+    const [bytes = ""] = values(name, "digest read 4096");
+    expect(bytes).toMatch(/^[0-9a-f]{16}$/);
+    for (const size of [5 * 4096, 4 << 20, 64 << 20, 0])
+      expect([size, ...values(name, `digest windows ${size}`)]).toEqual([size, bytes]);
+    expect(values(name, "borders")).toEqual(["ok"]);
+    expect(values(name, "borders different")).toEqual(["0"]);
+    expect(values(name, "borders refused")).toEqual(["0"]);
+    expect(lines(name).filter((line) => line.includes("DIFFERENT"))).toEqual([]);
+  });
+
+  test.each(series)("%s: vmcopy copies by what there is, and every way gives dd's bytes", (name) => {
+    const sums = text(captures[name], "sums").trim().split("\n");
+    expect(sums.length).toBe(3);
+    expect(new Set(sums).size).toBe(1);
+    const { method, problems } = JSON.parse(text(captures[name], "copy"));
+    expect({ method, problems }).toEqual({ method: name === "no-mmap" ? "read" : "mmap", problems: [] });
+  });
+
+  test("without mmap there is nothing to probe but read", () => {
+    const { promises } = JSON.parse(text(probes["no-mmap"], "probe"));
+    expect(promises[12]).toMatchObject({ result: "fail", seen: "mmap fails (EIO)" });
+    for (const name of ["overlap", "spanning", "read", "split"])
+      expect([name, fault("no-mmap", name)]).toEqual([name, "not applicable"]);
+  });
+
+  test("stock: the faults that are known, and no other", () => {
+    const found = ["overlap", "read", "split"].map((name) => [name, fault("stock", name)]);
+    expect(found).toEqual([
+      ["overlap", "present"],
+      ["read", "present"],
+      ["split", "present"],
+    ]);
+    // Emulation does not show that uncached memory is slow. The page tables show that it is uncached.
+    expect(values("stock", "attributes inside")).toEqual(["cached pte"]);
+    expect(values("stock", "attributes across the border")).toEqual(["uncached pte"]);
+    expect(values("stock", "attributes whole file")).toEqual(["uncached pte"]);
+  });
+
+  test("ours: none of them", () => {
+    for (const name of ["overlap", "spanning", "read", "split"])
+      expect([name, fault("ours", name)]).toEqual([name, "absent"]);
+    const { promises } = JSON.parse(text(probes.ours, "probe"));
+    expect(promises.filter(({ result }: { result: string }) => result === "fail")).toEqual([]);
+    expect(values("ours", "attributes across the border")).toEqual([
+      hasHugeWindows ? "cached pte pmd" : "cached pte",
+    ]);
+    expect(values("ours", "attributes whole file")).toEqual(["cached pte"]);
+  });
+
+  test("ours: a window is one entry for each 2 MiB, where the kernel can have such", () => {
+    expect(values("ours", "attributes inside")).toEqual([hasHugeWindows ? "cached pmd" : "cached pte"]);
+    const [stock = 0, ours = 0] = (["stock", "ours"] as const).map((name) => {
+      const found = lines(name).find((line) => line.startsWith("page tables of "));
+      return Number(found?.split(": ")[1]);
+    });
+    expect(stock).toBeGreaterThan(300);
+    if (hasHugeWindows) expect(ours).toBeLessThanOrEqual(stock / 10);
+  });
+
+  test("splitting, protecting, moving, forking, writing and refusing are as on stock", () => {
+    const before =
+      /^(whole|after|touching|mprotect|moved|grow|fork|O_DIRECT|touched|write|written|across|behind)/;
+    const more = /^(read behind|writable|executable|dontneed|populate|still|at a fixed)/;
+    const ways = (name: Series) => lines(name).filter((line) => before.test(line) || more.test(line));
+    expect(ways("ours").length).toBeGreaterThan(40);
+    expect(ways("ours")).toEqual(ways("stock"));
+    expect(values("ours", "O_DIRECT after a touch")).toEqual(["EFAULT"]);
+    expect(values("ours", "fork")).toEqual(["same", "same"]);
+    expect(values("ours", "across the end")).toEqual(["EINVAL"]);
+    // The one thing that is not: bytes that were copied before a fault are no longer lost.
+    expect(values("stock", "read into half a buffer")).toEqual(["-1 EFAULT"]);
+    expect(values("ours", "read into half a buffer")).toEqual(["4096 ok"]);
+  });
+
+  test("ours: the kernel has nothing to say", () => {
+    expect(splats(captures.ours)).toEqual([]);
+    expect(splats(probes.ours)).toEqual([]);
+    // That the pattern finds something is seen on stock, which loses reservations of memory types.
+    expect(splats(captures.stock).length).toBeGreaterThan(0);
+  });
+
+  test(
+    "ours: each patch builds and boots on those before it",
+    async () => {
+      const steps = patchesOf(version, "ours").length;
+      expect(steps).toBeGreaterThanOrEqual(3);
+      for (let first = 1; first < steps; first++) {
+        const kernel = await labKernel(version, "ours", "lab", first);
+        const capture = await crash(kernel, "windows bytes windows > /out/windows", { program: null });
+        const found = text(capture, "windows").trim().split("\n");
+        expect(found.at(-1)).toBe("done: ok");
+        const digests = found.filter((line) => line.startsWith("digest "));
+        expect([digests.length, new Set(digests.map((line) => line.split(": ")[1])).size]).toEqual([7, 1]);
+        expect([first, found.filter((line) => line.includes("DIFFERENT")), splats(capture)]).toEqual([
+          first,
+          [],
+          [],
+        ]);
+        capture.dispose();
+      }
+    },
+    15 * minutes,
+  );
+
+  test(
+    "ours: nothing shows under lockdep and the kernel's own checks, nor beside a driver that vetoes pages",
+    async () => {
+      const kernel = await labKernel(version, "ours", "debug");
+      const capture = await crash(kernel, "windows tables borders ways bytes > /out/windows", {
+        ...VETOED,
+        program: null,
+        timeoutSeconds: 900,
+      });
+      expect(splats(capture)).toEqual([]);
+      expect(capture.console.filter((line) => line.includes("virtio_mem")).join("\n")).toContain(
+        "disabled in kdump kernel",
+      );
+      const found = text(capture, "windows").trim().split("\n");
+      expect(found.at(-1)).toBe("done: ok");
+      expect(found.filter((line) => line.includes("DIFFERENT"))).toEqual([]);
+      capture.dispose();
+    },
+    25 * minutes,
+  );
+
+  test.each(patchesOf(version, "ours").map((path) => path.split("/").at(-1) ?? ""))(
+    "checkpatch passes %s",
+    async (name) => {
+      const path = patchesOf(version, "ours").find((path) => path.endsWith(name)) ?? "";
+      // Signing off is the submitter's.
+      const ignored = ["--ignore", "MISSING_SIGN_OFF"];
+      const script = join(await sourceTree(version), "scripts/checkpatch.pl");
+      expect(
+        await run("check the patch", ["perl", script, "--no-tree", "--terse", ...ignored, path]),
+      ).toMatch(/^total: 0 errors, 0 warnings/m);
+    },
+  );
+});
+
+/** A device that gives memory and takes some back: its driver tells the capture kernel which pages are none. */
+const VETOED: Partial<Crash> = {
+  memMiB: 384,
+  crashkernel: "160M",
+  devices: [
+    ...["-m", "384,maxmem=2G", "-object", "memory-backend-ram,id=more,size=256M"],
+    ...["-device", "virtio-mem-pci,memdev=more,requested-size=100M"],
+  ],
+};
+
+function script(work: string): string {
+  return `
+    windows ${work} > /out/windows || exit 1
+    sum() { sha256sum | cut -d ' ' -f 1 >> /out/sums; }
+    dd if=/proc/vmcore bs=1M 2> /dev/null | sum
+    vmcopy copy -q /proc/vmcore - | sum
+    vmcopy copy -q --read /proc/vmcore - | sum
+    vmcopy copy --json /proc/vmcore /dev/null > /out/copy
+  `;
+}
