@@ -74,7 +74,8 @@ export async function labKernel(
   const key = contentKey([
     source.label,
     configKey,
-    ...[here("build.sh"), ...patches].map((path) => readFileSync(path, "utf8")),
+    readFileSync(here("build.sh"), "utf8"),
+    ...patches.map(changesOf),
   ]);
   const steps = Number.isFinite(first) ? `-${patches.length}` : "";
   const suffix = `${series}${steps}${config === "lab" ? "" : `-${config}`}`;
@@ -117,6 +118,12 @@ export function patchesOf(version: Version, series: Series): string[] {
     .filter((name) => name.endsWith(".patch"))
     .sort()
     .map((name) => join(directory, name));
+}
+
+/** What a patch changes, without the words above it: they change no kernel. */
+function changesOf(path: string): string {
+  const text = readFileSync(path, "utf8");
+  return text.slice(text.indexOf("\ndiff --git "));
 }
 
 /** The path of a version's source tree, in whatever state the last build has left what patches touch. */

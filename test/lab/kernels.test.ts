@@ -21,8 +21,8 @@ const reason = problems.length > 0 ? ` (left out: ${problems.join("; ")})` : "";
 
 /** Two pieces of memory that do not end at pages are taken out: 5 PT_LOADs, 4 ragged ends. */
 const RAGGED: Partial<Crash> = {
-  memMiB: 512,
-  crashkernel: "192M",
+  memMiB: 640,
+  crashkernel: "256M",
   commandLine: "memmap=0x100a00$0x2000200 memmap=0x200400$0x6000e00",
 };
 /** Every instruction takes a nanosecond: no clock of a busy machine decides what is slow. */
@@ -37,8 +37,8 @@ lab(`the kernel series on ${version}${reason}`, () => {
   const probes = {} as Record<Series, Capture>;
   const crash = (kernel: Awaited<ReturnType<typeof labKernel>>, script: string, more: Partial<Crash> = {}) =>
     crashAndCapture({
-      memMiB: 512,
-      crashkernel: "192M",
+      memMiB: 640,
+      crashkernel: "256M",
       kernel,
       captureScript: `mount -t debugfs debug /sys/kernel/debug\n${script}`,
       files: { "bin/windows": { from: join(directory, "windows") } },
@@ -65,7 +65,7 @@ lab(`the kernel series on ${version}${reason}`, () => {
       const kernel = await labKernel(version, name);
       const work = name === "no-mmap" ? "bytes" : "tables bytes windows ways";
       captures[name] = await crash(kernel, script(work), RAGGED);
-      probes[name] = await crash(kernel, "vmcopy probe --json > /out/probe", COUNTED);
+      probes[name] = await crash(kernel, "vmcopy probe --json > /out/probe; [ $? -le 1 ]", COUNTED);
     }
   }, 25 * minutes);
 
@@ -216,12 +216,11 @@ lab(`the kernel series on ${version}${reason}`, () => {
     "checkpatch passes %s",
     async (name) => {
       const path = patchesOf(version, "ours").find((path) => path.endsWith(name)) ?? "";
-      // Signing off is the submitter's.
-      const ignored = ["--ignore", "MISSING_SIGN_OFF"];
+      // Signing off is the submitter's. By its name, a file that git knows would be taken for a source.
+      const check = 'perl "$1" --no-tree --ignore MISSING_SIGN_OFF - < "$2"';
       const script = join(await sourceTree(version), "scripts/checkpatch.pl");
-      expect(
-        await run("check the patch", ["perl", script, "--no-tree", "--terse", ...ignored, path]),
-      ).toMatch(/^total: 0 errors, 0 warnings/m);
+      const report = await run("check the patch", ["bash", "-c", check, "-", script, path]);
+      expect(report).toMatch(/^total: 0 errors, 0 warnings/m);
     },
   );
 });
