@@ -6,12 +6,18 @@ export interface MemoryUsage {
   readonly peakRss: number;
   /** anonymous memory that is resident now, bytes */
   readonly anonymous: number;
+  /** page tables, bytes */
+  readonly pageTables: number;
 }
 
 /** What /proc/self/status says; zeros where it cannot be read. */
 export function memoryUsage(): MemoryUsage {
   const text = readProc("/proc/self/status");
-  return { peakRss: field(text, "VmHWM"), anonymous: field(text, "RssAnon") };
+  return {
+    peakRss: field(text, "VmHWM"),
+    anonymous: field(text, "RssAnon"),
+    pageTables: field(text, "VmPTE"),
+  };
 }
 
 /** Memory that programs can still have without swapping, bytes; 0 where it is not known. */

@@ -132,7 +132,8 @@ describe.each([
 });
 
 it("bench: the same rows", async () => {
-  const args = ["bench", "--json", "-q", "--bytes", "4M", "--repeat", "1", "--map-sizes", "64K..4M", SAMPLE];
+  const sizes = ["--map-sizes", "64K..4M", "--read-sizes", "8K,64K"];
+  const args = ["bench", "--json", "-q", "--bytes", "4M", "--repeat", "1", ...sizes, SAMPLE];
   const { bun, deno } = await both(() => args);
   expect([bun.exitCode, deno.exitCode]).toEqual([0, 0]);
   const rows = ({ stdout }: Result) =>
@@ -141,6 +142,14 @@ it("bench: the same rows", async () => {
   expect(new Set(rows(bun).map((row: string) => row.split(" ")[0]))).toEqual(
     new Set(["read", "map", "touch", "copy"]),
   );
+  expect(rows(bun).filter((row: string) => row.startsWith("read"))).toEqual(["read 8192", "read 65536"]);
+  for (const { stdout } of [bun, deno]) {
+    const last = JSON.parse(stdout).rows.find(
+      ({ mode, size }: { mode: string; size: number }) => mode === "touch" && size === 4 << 20,
+    );
+    // Of a file, 8 bytes a page; and the tables above these, and what else is mapped meanwhile.
+    expect(last.pageTableGrowth).toBeWithin(last.pageTableBytes, last.pageTableBytes + (64 << 10));
+  }
 });
 
 describe("errors: the same code and words", () => {

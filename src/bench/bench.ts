@@ -7,6 +7,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { Job } from "../job.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
+import { pageTableGrowth } from "./page-tables.ts";
 import { BUFFER, pass, type Workbench } from "./passes.ts";
 import { type PlannedRow, plannedRanges, plannedRows } from "./plan.ts";
 import type { BenchMode, BenchReport } from "./rows.ts";
@@ -16,6 +17,8 @@ export interface BenchOptions {
   readonly modes: readonly BenchMode[];
   /** bytes, ascending */
   readonly mapSizes: readonly number[];
+  /** bytes of a read, ascending; at most {@link BUFFER} */
+  readonly readSizes: readonly number[];
   /** how much of the source's memory; Infinity: all */
   readonly bytes: number;
   readonly repeat: number;
@@ -35,7 +38,8 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
   using vmcore = Vmcore.open(libc, options.source);
   const ranges = plannedRanges(vmcore.ranges, options.bytes);
   const bytes = ranges.reduce((sum, { length }) => sum + length, 0);
-  const rows = plannedRows(options.modes, options.mapSizes).map((row) => ({ ...row, times: [] as number[] }));
+  const planned = plannedRows(options.modes, options.mapSizes, options.readSizes);
+  const rows = planned.map((row) => ({ ...row, times: [] as number[] }));
   const problems = new Map<string, string>();
   using nowhere = File.open(libc, "/dev/null", O_WRONLY);
   using buffer = Mapping.buffer(libc, BUFFER);
@@ -89,6 +93,7 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
             seconds,
             ...(times.length > 1 ? { secondsMin: Math.min(...times), secondsMax: Math.max(...times) } : {}),
             pageTableBytes: mode === "read" ? 0 : Math.ceil(size / libc.pageSize) * PAGE_TABLE_ENTRY,
+            ...pageTablesMeasured(vmcore, mode, size),
             gibPerSecond: bytes / GIB / seconds,
             nsPerPage: (seconds * 1e9) / (bytes / libc.pageSize),
           };
@@ -96,6 +101,12 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
     },
     problems: [...problems.values()],
   };
+}
+
+/** What one window really takes; nothing where that cannot be seen. */
+function pageTablesMeasured(vmcore: Vmcore, mode: BenchMode, size: number): { pageTableGrowth?: number } {
+  const growth = mode === "read" ? undefined : pageTableGrowth(vmcore, size, mode !== "map");
+  return growth === undefined ? {} : { pageTableGrowth: growth };
 }
 
 function nameOf({ mode, size }: PlannedRow): string {

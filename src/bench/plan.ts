@@ -9,12 +9,13 @@ export interface PlannedRow {
   readonly size: number;
 }
 
-/** Sizes at which read is measured, always the same. */
-export const READ_SIZES = [4 << 10, 64 << 10, 1 << 20, 4 << 20];
-
-/** Rows by mode, then by size. @param mapSizes bytes, ascending */
-export function plannedRows(modes: readonly BenchMode[], mapSizes: readonly number[]): PlannedRow[] {
-  return modes.flatMap((mode) => (mode === "read" ? READ_SIZES : mapSizes).map((size) => ({ mode, size })));
+/** Rows by mode, then by size. @param mapSizes, readSizes bytes, ascending */
+export function plannedRows(
+  modes: readonly BenchMode[],
+  mapSizes: readonly number[],
+  readSizes: readonly number[],
+): PlannedRow[] {
+  return modes.flatMap((mode) => (mode === "read" ? readSizes : mapSizes).map((size) => ({ mode, size })));
 }
 
 /** The memory that every row goes through: PT_LOADs in file order, at most `bytes` of them. */

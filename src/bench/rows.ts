@@ -16,6 +16,12 @@ export interface BenchRow {
   seconds: number;
   /** Bytes of page table that map one window; 0 for `read`. */
   pageTableBytes: number;
+  /**
+   * Bytes by which this process's page tables really grew (VmPTE) while one window was mapped and, but for `map`,
+   * touched. Of a kernel that maps with large pages, far less than `pageTableBytes`. Absent where no PT_LOAD has room
+   * for a whole window.
+   */
+  pageTableGrowth?: number;
   /** 2^30 bytes a second, counting every byte read or mapped, touched or not. */
   gibPerSecond: number;
   nsPerPage: number;

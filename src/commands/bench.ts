@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { runBench } from "../bench/bench.ts";
 import { renderHtml } from "../bench/html.ts";
+import { BUFFER } from "../bench/passes.ts";
 import { renderText } from "../bench/report.ts";
 import { type BenchMode, MODES } from "../bench/rows.ts";
 import { renderSvg } from "../bench/svg.ts";
@@ -19,6 +20,7 @@ export const bench: Verb = {
       .usage("[options] [source]")
       .argument("[source]", `a vmcore (default ${DEFAULT_SOURCE})`)
       .option("--map-sizes <sizes>", "windows: FROM..TO in powers of two, or a list 4K,1M", "4K..64M")
+      .option("--read-sizes <sizes>", "block sizes of read, 4M at most", "4K,64K,1M,4M")
       .option("--modes <modes>", "any of read,map,touch,copy", "read,map,touch,copy")
       .option("--bytes <size>", "how much of the memory (default: all)")
       .option("--repeat <number>", "passes over each row; medians are shown", "3")
@@ -30,7 +32,8 @@ export const bench: Verb = {
     const { report, problems } = await runBench(libc, terminal, {
       source: paths[0] ?? DEFAULT_SOURCE,
       modes: modesOption(String(options.modes)),
-      mapSizes: mapSizesOption(String(options.mapSizes), libc.pageSize),
+      mapSizes: sizesOption(String(options.mapSizes), "--map-sizes", libc.pageSize),
+      readSizes: sizesOption(String(options.readSizes), "--read-sizes", libc.pageSize, BUFFER),
       bytes: options.bytes === undefined ? Number.POSITIVE_INFINITY : sizeOption(options.bytes, "--bytes"),
       repeat: numberOption(options.repeat, "--repeat", 1, 1000),
     });
@@ -55,23 +58,24 @@ function modesOption(text: string): BenchMode[] {
 }
 
 /** `4K..64M`: that and every power of two up to it; `4K,1M`: just these. */
-function mapSizesOption(text: string, pageSize: number): number[] {
+function sizesOption(text: string, name: string, pageSize: number, most = Infinity): number[] {
   const [first, last, more] = text.split("..");
   const sizes: number[] = [];
   if (first !== undefined && last !== undefined && more === undefined) {
-    const end = sizeOption(last, "--map-sizes");
-    const start = Math.max(1, sizeOption(first, "--map-sizes"));
+    const end = sizeOption(last, name);
+    const start = Math.max(1, sizeOption(first, name));
     for (let size = start; size <= end; size *= 2) sizes.push(size);
   } else {
-    sizes.push(...text.split(",").map((size) => sizeOption(size, "--map-sizes")));
+    sizes.push(...text.split(",").map((size) => sizeOption(size, name)));
   }
   const wrong = sizes.find(
-    (size) => size % pageSize !== 0 || size === 0 || !Number.isInteger(Math.log2(size)),
+    (size) => size % pageSize !== 0 || size === 0 || size > most || !Number.isInteger(Math.log2(size)),
   );
   if (wrong !== undefined || sizes.length === 0) {
+    const limit = most < Infinity ? ` to ${most}` : "";
     throw new VmcopyError(
       "E_USAGE",
-      `--map-sizes: powers of two from the page size ${pageSize} up are expected (${wrong ?? text})`,
+      `${name}: powers of two from the page size ${pageSize} up${limit} are expected (${wrong ?? text})`,
     );
   }
   return [...new Set(sizes)].sort((a, b) => a - b);

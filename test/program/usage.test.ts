@@ -40,6 +40,7 @@ const CASES: [string, string[], RegExp][] = [
   ["sample --seed 1.5", ["sample", "--seed", "1.5", dest], /--seed/],
   ["bench --map-sizes 5K", ["bench", "--map-sizes", "5K", vmcore], /--map-sizes/],
   ["bench --map-sizes 3 words", ["bench", "--map-sizes", "4K..8K..16K", vmcore], /--map-sizes/],
+  ["bench --read-sizes 8M", ["bench", "--read-sizes", "8M", vmcore], /--read-sizes/],
   ["bench --modes write", ["bench", "--modes", "write", vmcore], /--modes/],
   ["bench --repeat 0", ["bench", "--repeat", "0", vmcore], /--repeat/],
 ];
