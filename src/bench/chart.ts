@@ -5,6 +5,14 @@ import { READ_2013, VMCORE_2013 } from "./history.ts";
 import { type BenchMode, type BenchReport, isDrawable, MODES, rateRange, rowsOf } from "./rows.ts";
 import { significant } from "./summary.ts";
 
+/** Where a plot lies in its drawing, in pixels. */
+export interface Frame {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
 /** Pixels of the drawing, and of the plot in it; labels have the room to its right. */
 export const CHART = { width: 960, height: 600, left: 66, right: 780, top: 112, bottom: 530 } as const;
 /** A label's two lines, and the air between it and the next. */
@@ -46,7 +54,8 @@ export interface Chart {
   series: Series[];
 }
 
-interface Sample {
+/** A rate to be drawn. */
+export interface Sample {
   size: number;
   gibPerSecond: number;
   range?: { slowest: number; fastest: number } | undefined;
@@ -73,7 +82,7 @@ export function layOut(report: BenchReport): Chart {
     ]),
   );
   const series = sources.flatMap((source): Series[] => {
-    const pieces = piecesOf(source.name, source.samples, x, y);
+    const pieces = piecesOf(source.name, source.samples, x, y, CHART);
     const end = pieces.at(-1)?.at(-1);
     const last = source.samples.findLast((sample) => sample.size > 0 && isDrawable(sample.gibPerSecond));
     if (end === undefined || last === undefined) return [];
@@ -97,16 +106,23 @@ export function layOut(report: BenchReport): Chart {
 }
 
 /** Pixels of a map size. */
-export function xOf(axis: LogAxis, size: number): number {
-  return CHART.left + positionOn(axis, size) * (CHART.right - CHART.left);
+export function xOf(axis: LogAxis, size: number, { left, right }: Frame): number {
+  return left + positionOn(axis, size) * (right - left);
 }
 
 /** Pixels of a rate; up is faster. */
-export function yOf(axis: LogAxis, rate: number): number {
-  return CHART.bottom - positionOn(axis, rate) * (CHART.bottom - CHART.top);
+export function yOf(axis: LogAxis, rate: number, { top, bottom }: Frame): number {
+  return bottom - positionOn(axis, rate) * (bottom - top);
 }
 
-function piecesOf(name: string, samples: readonly Sample[], x: LogAxis, y: LogAxis): Point[][] {
+/** A line's points, in pieces. @param name for the tooltips */
+export function piecesOf(
+  name: string,
+  samples: readonly Sample[],
+  x: LogAxis,
+  y: LogAxis,
+  frame: Frame,
+): Point[][] {
   const pieces: Point[][] = [[]];
   for (const { size, gibPerSecond, range } of samples) {
     if (!(size > 0 && isDrawable(gibPerSecond))) {
@@ -114,13 +130,13 @@ function piecesOf(name: string, samples: readonly Sample[], x: LogAxis, y: LogAx
       continue;
     }
     const point: Point = {
-      x: xOf(x, size),
-      y: yOf(y, gibPerSecond),
+      x: xOf(x, size, frame),
+      y: yOf(y, gibPerSecond, frame),
       text: `${name}, ${formatSize(size)}: ${significant(gibPerSecond)} GiB/s`,
     };
     if (range) {
-      point.yFastest = yOf(y, range.fastest);
-      point.ySlowest = yOf(y, range.slowest);
+      point.yFastest = yOf(y, range.fastest, frame);
+      point.ySlowest = yOf(y, range.slowest, frame);
       point.text += ` (${significant(range.slowest)} to ${significant(range.fastest)})`;
     }
     pieces.at(-1)?.push(point);
