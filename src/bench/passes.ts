@@ -15,6 +15,7 @@ import type { File } from "../../ffi/file.ts";
 import type { Job } from "../job.ts";
 import type { FileRange } from "../vmcore/layout.ts";
 import type { BenchMode } from "./rows.ts";
+import { pageTouch } from "./touch.ts";
 
 /** Where copied bytes go; larger windows pass through it in pieces. */
 export const BUFFER = 4 << 20;
@@ -44,7 +45,7 @@ export async function pass(
   mode: BenchMode,
   size: number,
 ): Promise<void> {
-  const visit = mode === "read" ? reader(bench) : mapper(bench, mode);
+  const visit = mode === "read" ? reader(bench) : mapper(bench, mode, size);
   let windows = 0;
   let bytes = 0;
   for (const range of ranges) {
@@ -70,17 +71,17 @@ function reader({ source, buffer }: Workbench): Visit {
 }
 
 /** Calls libc directly: an object for each window would weigh as much as a small window itself. */
-function mapper({ source, nowhere, buffer }: Workbench, mode: BenchMode): Visit {
+function mapper({ source, nowhere, buffer }: Workbench, mode: BenchMode, size: number): Visit {
   const { libc, fd, path } = source;
-  const { calls, peek } = libc.backend;
-  const { pageSize } = libc;
+  const { calls } = libc.backend;
+  const touch = pageTouch(libc.backend, libc.pageSize, size);
   return (offset, length) => {
     const address = calls.mmap(0, length, PROT_READ, MAP_PRIVATE, fd, offset);
     if (address === MAP_FAILED) throw new LibcError("mmap", path, libc.backend.errno());
     if (mode === "map") {
       calls.write(nowhere.fd, address, length);
     } else if (mode === "touch") {
-      for (let at = 0; at < length; at += pageSize) peek(address + at);
+      touch(address, length);
     } else {
       for (let at = 0; at < length; at += BUFFER) {
         calls.memcpy(buffer, address + at, Math.min(BUFFER, length - at));
