@@ -31,13 +31,24 @@ export function findingsTable(findings: readonly Finding[]): string {
     target,
     met ? "met" : "**missed**",
   ]);
-  const all = [["what", "measured", "target", ""], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(3, ...all.map((row) => (row[column] ?? "").length)));
-  const line = (cells: string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
-  const [head = [], ...body] = all;
-  return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...body.map(line)].join(
-    "\n",
+  return markdownTable(["what", "measured", "target", ""], rows);
+}
+
+/** A Markdown table that reads well as text too. @param figures whether all columns but the first are aligned right */
+export function markdownTable(head: readonly string[], body: readonly string[][], figures = false): string {
+  const right = (column: number) => figures && column > 0;
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...body].map((row) => (row[column] ?? "").length)),
   );
+  const line = (cells: readonly string[]) => {
+    const padded = widths.map((width, column) => {
+      const cell = cells[column] ?? "";
+      return right(column) ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return `| ${padded.join(" | ")} |`;
+  };
+  const rule = widths.map((width, column) => "-".repeat(width + 1) + (right(column) ? ":" : "-"));
+  return [line(head), `|${rule.join("|")}|`, ...body.map(line)].join("\n");
 }
 
 const BEGIN = "<!-- npm run compare writes from here -->";
