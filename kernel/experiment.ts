@@ -1,0 +1,118 @@
+// The experiment of 2013, rerun on real crashed kernels: of each version without mmap on /proc/vmcore, as Debian
+// ships it, and with our series.
+//
+//   npm run experiment                         all kernels; writes RESULTS.md and results.svg
+//   npm run experiment -- --version 6.12 --quick    a part of it, or less of each: prints what it found
+//
+// Both files are written at the very end: a run that is interrupted, or in which a kernel fails, changes nothing.
+
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { installPackages } from "../test/debian.ts";
+import { cacheRoot } from "../test/lab/cache.ts";
+import { labProblems } from "../test/lab/packages.ts";
+import { run } from "../test/lab/run.ts";
+import { buildProblems, labKernel, type Series, VERSIONS, type Version } from "./build.ts";
+import { renderChart } from "./experiment/chart.ts";
+import { countInstructions, GUEST, measureTimes, type Plan, QUICK, WHOLE } from "./experiment/measure.ts";
+import { renderResults } from "./experiment/report.ts";
+import type { Experiment, KernelResult } from "./experiment/results.ts";
+
+const ALL_SERIES: readonly Series[] = ["no-mmap", "stock", "ours"];
+/** The raw figures of the last run over all kernels. */
+const LAST = join(cacheRoot, "experiment.json");
+
+interface Options {
+  version: Version[];
+  series: Series[];
+  quick?: boolean;
+  render?: boolean;
+}
+
+const program = new Command("npm run experiment --")
+  .description("Reruns the experiment of 2013 on real crashed kernels and writes kernel/RESULTS.md.")
+  .addOption(list("--version <versions...>", "kernel versions", VERSIONS))
+  .addOption(list("--series <names...>", "patches on top", ALL_SERIES))
+  .option("--quick", "fewer bytes, one round, no counting of instructions")
+  .option("--render", "measure nothing: write the files anew from the last whole run")
+  .showHelpAfterError("(--help lists the options)")
+  .action(main);
+await program.parseAsync();
+
+async function main(options: Options): Promise<void> {
+  try {
+    if (options.render) return write(JSON.parse(readFileSync(LAST, "utf8")));
+    installPackages();
+    const problems = [...labProblems(), ...buildProblems()];
+    if (problems.length > 0) throw new Error(`Cannot run the experiment: ${problems.join("; ")}`);
+    const experiment = await measureAll(options, options.quick ? QUICK : WHOLE);
+    const isWhole = options.version.length * options.series.length === VERSIONS.length * ALL_SERIES.length;
+    if (options.quick || !isWhole) return console.log(renderResults(experiment));
+    replace(LAST, `${JSON.stringify(experiment, null, 1)}\n`);
+    write(experiment);
+  } catch (error) {
+    console.error(process.env.VMCOPY_DEBUG === "1" ? error : (error as Error).message);
+    process.exitCode = 2;
+  }
+}
+
+async function measureAll({ version: versions, series: names }: Options, plan: Plan): Promise<Experiment> {
+  const began = new Date().toISOString();
+  const chosen = versions.flatMap((version) => names.map((series) => ({ version, series })));
+  const built = [];
+  // Before anything is timed.
+  for (const { version, series } of chosen) {
+    say(version, series, "building, unless it is there");
+    built.push({ version, series, kernel: await labKernel(version, series) });
+  }
+  const loads: number[] = [];
+  const timed = [];
+  for (const { version, series, kernel } of built) {
+    say(version, series, "crashing and measuring");
+    loads.push(Math.round((loadavg()[0] ?? Number.NaN) * 100) / 100);
+    timed.push({ version, series, kernel, ...(await measureTimes(kernel, plan)) });
+  }
+  const kernels: KernelResult[] = [];
+  for (const { version, series, kernel, wall, tables, copy } of timed) {
+    if (plan.counted) say(version, series, "counting instructions");
+    const counted = await countInstructions(kernel, plan);
+    const problems = [...new Set([...wall.problems, ...(counted?.problems ?? [])])];
+    kernels.push({ version, series, release: wall.kernel, wall, tables, counted, problems, copy });
+  }
+  const host = {
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cpus: cpus().length,
+    kernel: readFileSync("/proc/sys/kernel/osrelease", "utf8").trim(),
+    qemu:
+      /version ([\d.]+)/.exec(await run("ask qemu's version", ["qemu-system-x86_64", "--version"]))?.[1] ??
+      "",
+    loads,
+  };
+  return { began, ended: new Date().toISOString(), host, guest: GUEST, kernels };
+}
+
+function write(experiment: Experiment): void {
+  replace(join(import.meta.dir, "results.svg"), renderChart(experiment));
+  replace(join(import.meta.dir, "RESULTS.md"), renderResults(experiment));
+}
+
+/** A file is there whole, as it was or as it is to be. */
+function replace(path: string, text: string): void {
+  const unfinished = `${path}.${process.pid}`;
+  try {
+    writeFileSync(unfinished, text);
+    renameSync(unfinished, path);
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+}
+
+function say(version: Version, series: Series, what: string): void {
+  console.error(`${new Date().toTimeString().slice(0, 8)} ${version} ${series}: ${what} ...`);
+}
+
+function list<Value extends string>(flags: string, what: string, all: readonly Value[]): Option {
+  return new Option(flags, what).choices(all).default([...all], `all: ${all.join(", ")}`);
+}
