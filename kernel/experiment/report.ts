@@ -50,8 +50,8 @@ const KERNELS = `All kernels of a version are built from the same source with th
 - **stock**: as Debian ships it
 - **ours**: with the series of patches/`;
 
-const LIMITS = `- **Times** are of an emulated processor, on a machine that had other work: they move by some ten percent from run to
-  run, and repetitions in one guest do not show that. Compare kernels within this run, never heights with 2013. Emulation
+const LIMITS = `- **Times** are of an emulated processor, on a machine that may have other work: they move by some ten percent from run
+  to run, by more at a high load average, and repetitions in one guest do not show all of that. Compare kernels within this run, never heights with 2013. Emulation
   makes walks of page tables dear and copying cheap, beside real hardware.
 - **Emulation does not show the cost of uncached memory.** A window that spans two objects is mapped uncached by a stock
   kernel: as fast as any other here, slower by far on hardware. No figure below has that gain in it, for vmcopy never maps

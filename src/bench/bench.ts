@@ -11,6 +11,7 @@ import { pageTableGrowth } from "./page-tables.ts";
 import { BUFFER, pass, type Workbench } from "./passes.ts";
 import { type PlannedRow, plannedRanges, plannedRows } from "./plan.ts";
 import type { BenchMode, BenchReport } from "./rows.ts";
+import { pageTouch } from "./touch.ts";
 
 export interface BenchOptions {
   readonly source: string;
@@ -45,7 +46,8 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
   using buffer = Mapping.buffer(libc, BUFFER);
   // The buffer's own pages are there before the first row is timed.
   for (let at = 0; at < BUFFER; at += libc.pageSize) buffer.bytes(at, 1)[0] = 1;
-  const bench: Workbench = { source: vmcore.file, nowhere, buffer: buffer.address };
+  const touch = pageTouch(libc.backend, libc.pageSize);
+  const bench: Workbench = { source: vmcore.file, nowhere, buffer: buffer.address, touch };
   const warmUp = vmcore.backing === "procfs" ? 0 : 1;
   job.start("bench", bytes * (rows.length * options.repeat + warmUp));
   try {

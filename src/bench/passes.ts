@@ -15,7 +15,7 @@ import type { File } from "../../ffi/file.ts";
 import type { Job } from "../job.ts";
 import type { FileRange } from "../vmcore/layout.ts";
 import type { BenchMode } from "./rows.ts";
-import { pageTouch } from "./touch.ts";
+import type { Touch } from "./touch.ts";
 
 /** Where copied bytes go; larger windows pass through it in pieces. */
 export const BUFFER = 4 << 20;
@@ -30,6 +30,7 @@ export interface Workbench {
   readonly nowhere: File;
   /** address of {@link BUFFER} bytes */
   readonly buffer: number;
+  readonly touch: Touch;
 }
 
 /**
@@ -45,7 +46,7 @@ export async function pass(
   mode: BenchMode,
   size: number,
 ): Promise<void> {
-  const visit = mode === "read" ? reader(bench) : mapper(bench, mode, size);
+  const visit = mode === "read" ? reader(bench) : mapper(bench, mode);
   let windows = 0;
   let bytes = 0;
   for (const range of ranges) {
@@ -71,10 +72,9 @@ function reader({ source, buffer }: Workbench): Visit {
 }
 
 /** Calls libc directly: an object for each window would weigh as much as a small window itself. */
-function mapper({ source, nowhere, buffer }: Workbench, mode: BenchMode, size: number): Visit {
+function mapper({ source, nowhere, buffer, touch }: Workbench, mode: BenchMode): Visit {
   const { libc, fd, path } = source;
   const { calls } = libc.backend;
-  const touch = pageTouch(libc.backend, libc.pageSize, size);
   return (offset, length) => {
     const address = calls.mmap(0, length, PROT_READ, MAP_PRIVATE, fd, offset);
     if (address === MAP_FAILED) throw new LibcError("mmap", path, libc.backend.errno());

@@ -5,25 +5,29 @@ import type { Backend } from "../../ffi/backend.ts";
 export type Touch = (address: number, length: number) => void;
 
 /**
- * Touches through a view, where a load is one instruction; `peek` takes more than a hundred.
+ * Touches through views, where a load is one instruction; `peek` takes more than a hundred.
  *
- * To make a view takes thousands, so that it is made for `size` bytes and kept for the next window: the kernel gives a
- * window the place of the one before. It is looked at only here, and only where the caller has mapped something.
+ * To make a view takes many thousands. So views are kept: the kernel gives a window the place of the one before. They
+ * are looked at only here, and only where the caller has mapped something.
  */
-export function pageTouch({ view }: Backend, pageSize: number, size: number): Touch {
+export function pageTouch({ view }: Backend, pageSize: number): Touch {
   const step = pageSize / Uint32Array.BYTES_PER_ELEMENT;
+  const views = new Map<number, Uint32Array>();
   // What was loaded goes somewhere, lest the loads be optimised away.
   const seen = new Uint32Array(1);
-  let words = new Uint32Array(0);
-  let place = Number.NaN;
   return (address, length) => {
-    if (address !== place) {
-      words = new Uint32Array(view(address, size));
-      place = address;
+    let words = views.get(address);
+    if (words === undefined || words.byteLength < length) {
+      words = new Uint32Array(view(address, length));
+      views.set(address, words);
     }
-    const end = length / Uint32Array.BYTES_PER_ELEMENT;
-    let all = 0;
-    for (let at = 0; at < end; at += step) all ^= words[at] as number;
-    seen[0] = all;
+    seen[0] = loads(words, length / Uint32Array.BYTES_PER_ELEMENT, step);
   };
+}
+
+/** A function of its own, without variables of another: soon compiled, and one compilation for all windows. */
+function loads(words: Uint32Array, end: number, step: number): number {
+  let all = 0;
+  for (let at = 0; at < end; at += step) all ^= words[at] as number;
+  return all;
 }
