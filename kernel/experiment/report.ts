@@ -51,19 +51,22 @@ const KERNELS = `All kernels of a version are built from the same source with th
 - **ours**: with the series of patches/`;
 
 const LIMITS = `- **Times** are of an emulated processor, on a machine that may have other work: they move by some ten percent from run
-  to run, by more at a high load average, and repetitions in one guest do not show all of that. Compare kernels within this run, never heights with 2013. Emulation
-  makes walks of page tables dear and copying cheap, beside real hardware.
+  to run, by more at a high load average, and repetitions in one guest do not show all of that. Compare kernels within
+  this run, never heights with 2013.
 - **Emulation does not show the cost of uncached memory.** A window that spans two objects is mapped uncached by a stock
   kernel: as fast as any other here, slower by far on hardware. No figure below has that gain in it, for vmcopy never maps
   such a window.
-- **Instructions** are counted by qemu (\`-icount shift=0\`: one instruction, one nanosecond of the guest): exact, and the
-  same on a busy machine. But they are no time: a load that misses every cache counts as much as an addition.
-  \`rep movsb\` counts each byte, so to copy a page is 4,096 instructions alone, and page tables that are cleared weigh
-  too much in small windows. vmcopy's own instructions are in them too.`;
+- **Emulation makes copying by the kernel dear.** read copies by \`rep movsb\`, which qemu carries out byte by byte: on
+  hardware a larger part of read's time is what our series takes away. libc's memcpy does the same at some sizes, which
+  is the step in \`copy\`.
+- **Instructions** are counted by qemu (\`-icount shift=0\`: one instruction, one nanosecond of the guest): the same on a
+  busy machine. But they are no time: a load that misses every cache counts as much as an addition. \`rep movsb\`
+  counts each byte, so that to copy a page is 4,096 instructions alone, and page tables that are cleared weigh too much
+  in small windows. vmcopy's own instructions are in them too.`;
 
 const MODE_NOTE: Partial<Record<BenchMode, string>> = {
   map: "Where a kernel maps only what is touched, this is what mmap and munmap cost and no more: `touch` says what was put off.",
-  touch: "With one load a page, what a page costs in vmcopy itself is a large part of what is left.",
+  touch: "A loop with one load for each page is all that vmcopy adds.",
 };
 
 function modeSection(experiment: Experiment, mode: BenchMode): string[] {
