@@ -6,7 +6,7 @@
 //
 // Both files are written at the very end: a run that is interrupted, or in which a kernel fails, changes nothing.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
@@ -51,7 +51,7 @@ await program.parseAsync();
 
 async function main(options: Options): Promise<void> {
   try {
-    if (options.render) return write(JSON.parse(readFileSync(LAST, "utf8")));
+    if (options.render) return write(lastRun());
     installPackages();
     const problems = [...labProblems(), ...buildProblems()];
     if (problems.length > 0) throw new Error(`Cannot run the experiment: ${problems.join("; ")}`);
@@ -113,6 +113,12 @@ async function thisHost(loads: readonly number[]): Promise<Host> {
     qemu: /version ([\d.]+)/.exec(qemu)?.[1] ?? "of unknown version",
     loads,
   };
+}
+
+function lastRun(): Experiment {
+  if (!existsSync(LAST))
+    throw new Error(`Cannot write the files anew: no whole run has left its figures (${LAST})`);
+  return JSON.parse(readFileSync(LAST, "utf8"));
 }
 
 function write(experiment: Experiment): void {
