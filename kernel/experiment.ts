@@ -142,5 +142,5 @@ function say(version: Version, series: Series, what: string): void {
 }
 
 function list<Value extends string>(flags: string, what: string, all: readonly Value[]): Option {
-  return new Option(flags, what).choices(all).default([...all], `all: ${all.join(", ")}`);
+  return new Option(flags, what).choices(all).default([...all], "all");
 }
