@@ -16,17 +16,9 @@ import { type Kernel, labProblems } from "../test/lab/packages.ts";
 import { run } from "../test/lab/run.ts";
 import { buildProblems, labKernel, type Series, VERSIONS, type Version } from "./build.ts";
 import { renderChart } from "./experiment/chart.ts";
-import {
-  countInstructions,
-  GUEST,
-  measureTimes,
-  type Plan,
-  QUICK,
-  type Timed,
-  WHOLE,
-} from "./experiment/measure.ts";
+import { countInstructions, GUEST, measureTimes, QUICK, type Timed, WHOLE } from "./experiment/measure.ts";
 import { renderResults } from "./experiment/report.ts";
-import type { Experiment, Host, KernelResult } from "./experiment/results.ts";
+import { type Experiment, fastest, type Host, type KernelResult, type Plan } from "./experiment/results.ts";
 
 const ALL_SERIES: readonly Series[] = ["no-mmap", "stock", "ours"];
 /** The raw figures of the last run over all kernels. */
@@ -94,14 +86,21 @@ async function measureAll({ version: versions, series: names }: Options, plan: P
   for (let at = 0; at < timed.length; at += 2) {
     kernels.push(...(await Promise.all(timed.slice(at, at + 2).map((each) => counted(each, plan)))));
   }
-  return { began, ended: new Date().toISOString(), host: await thisHost(loads), guest: GUEST, kernels };
+  return { began, ended: new Date().toISOString(), host: await thisHost(loads), guest: GUEST, plan, kernels };
 }
 
 async function counted({ kernel, ...figures }: Built & Timed, plan: Plan): Promise<KernelResult> {
-  if (plan.counted) say(figures.version, figures.series, "counting instructions");
+  if (plan.counts) say(figures.version, figures.series, "counting instructions");
   const counts = await countInstructions(kernel, plan);
   const problems = [...new Set([...figures.wall.problems, ...(counts?.problems ?? [])])];
-  return { ...figures, release: figures.wall.kernel, counted: counts, problems };
+  const { wall } = figures;
+  return {
+    ...figures,
+    release: wall.kernel,
+    wall: fastest(wall),
+    counted: counts && fastest(counts),
+    problems,
+  };
 }
 
 async function thisHost(loads: readonly number[]): Promise<Host> {

@@ -16,6 +16,7 @@ import {
   text,
 } from "../../src/bench/drawing.ts";
 import { READ_2013, VMCORE_2013 } from "../../src/bench/history.ts";
+import { clip } from "../../src/bench/markup.ts";
 import type { Scheme } from "../../src/bench/palette.ts";
 import { type BenchMode, MODES, rowsOf } from "../../src/bench/rows.ts";
 import { significant } from "../../src/bench/summary.ts";
@@ -89,7 +90,7 @@ export function renderChart(experiment: Experiment): string {
 
 function heading(experiment: Experiment): string[] {
   const first = experiment.kernels[0]?.wall;
-  const what = `${first ? formatSize(first.bytes) : "nothing"} in each point, measured in the capture kernel, under ${first?.cpu ?? "qemu"}`;
+  const what = `Measured in capture kernels under ${clip(first?.cpu ?? "qemu", 40)}.`;
   let at = LEFT - 40;
   const legend = LINES.toReversed().map(({ kind, name, shape }) => {
     const point = (x: number): Point => ({ x, y: 88, text: name });

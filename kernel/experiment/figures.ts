@@ -18,8 +18,9 @@ export function readBench(directory: string, name: string): Bench {
   return report;
 }
 
-/** One report of the two that were counted, small windows and large ones. */
-export function joinReports(small: Bench, large: Bench): Bench {
+/** What bench.sh left, as one report: small windows and large ones. `bytes` are those of the large. */
+export function readRows(directory: string): Bench {
+  const [small, large] = [readBench(directory, "small"), readBench(directory, "large")];
   return {
     ...large,
     rows: [...small.rows, ...large.rows],

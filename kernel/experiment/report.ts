@@ -1,8 +1,7 @@
 // RESULTS.md: the table of 2013 beside ours, for each kernel, with what the figures can and cannot show.
 
-import { median } from "../../src/bench/bench.ts";
 import { SETUP_2013, VMCORE_2013 } from "../../src/bench/history.ts";
-import { type BenchMode, MODE_TEXT, MODES, rate2013, repeatText } from "../../src/bench/rows.ts";
+import { type BenchMode, MODE_TEXT, MODES, rate2013 } from "../../src/bench/rows.ts";
 import { significant } from "../../src/bench/summary.ts";
 import { formatDuration, formatRate, formatSize, NO_FIGURE } from "../../src/units.ts";
 import { findingsTable, markdownTable } from "../../test/peers/results.ts";
@@ -30,17 +29,14 @@ export function renderResults(experiment: Experiment): string {
   return `${sections.join("\n\n")}\n`;
 }
 
-function origin({ began, ended, host, guest, kernels }: Experiment): string {
+function origin({ began, ended, host, guest, plan }: Experiment): string {
   const minutes = Math.round((Date.parse(ended) - Date.parse(began)) / 60_000);
   const loads = `${Math.min(...host.loads)} to ${Math.max(...host.loads)}`;
-  const first = kernels[0];
   return [
     `Written by \`npm run experiment\` on ${began.slice(0, 10)}, in ${minutes} minutes, on ${host.cpu}, ${host.cpus} CPUs, Linux ${host.kernel};`,
     `load average ${loads} as the kernels were timed. Guests: qemu ${host.qemu} without KVM, one processor, ${guest.memMiB} MiB,`,
     `crashkernel=${guest.crashkernel}. Each kernel crashed and was measured by \`vmcopy bench\` in its own capture kernel, on the real`,
-    first === undefined
-      ? "/proc/vmcore."
-      : `/proc/vmcore: ${formatSize(first.wall.bytes)} in each row, ${repeatText(first.wall)}.`,
+    `/proc/vmcore: ${formatSize(plan.small)} in each row (${formatSize(plan.large)} from windows of 2 MiB on), the fastest of ${plan.repeat} rounds.`,
   ].join("\n");
 }
 
@@ -50,9 +46,9 @@ const KERNELS = `All kernels of a version are built from the same source with th
 - **stock**: as Debian ships it
 - **ours**: with the series of patches/`;
 
-const LIMITS = `- **Times** are of an emulated processor, on a machine that may have other work: they move by some ten percent from run
-  to run, by more at a high load average, and repetitions in one guest do not show all of that. Compare kernels within
-  this run, never heights with 2013.
+const LIMITS = `- **Times** are of an emulated processor, on a machine that may have other work. Other work only adds, so the fastest
+  round counts; at a load average near or above the number of CPUs that does not help much. Compare kernels within this
+  run, never heights with 2013.
 - **Emulation does not show the cost of uncached memory.** A window that spans two objects is mapped uncached by a stock
   kernel: as fast as any other here, slower by far on hardware. No figure below has that gain in it, for vmcopy never maps
   such a window.
@@ -145,10 +141,10 @@ function tablesSection(experiment: Experiment): string[] {
 }
 
 function copySection(experiment: Experiment): string[] {
-  const time = (seconds: readonly number[]) => formatDuration(median(seconds));
+  const time = (seconds: readonly number[]) => formatDuration(Math.min(...seconds));
   return [
     "## Copy and verify",
-    "`vmcopy copy` and `vmcopy verify` of the whole /proc/vmcore, a quarter of which is noise and most of the rest zeros; median times. The disk is an emulated one and most of what a copy to it takes. vmcopy chooses by itself how to read.",
+    `\`vmcopy copy\` and \`vmcopy verify\` of the whole /proc/vmcore, a quarter of which is noise and most of the rest zeros; the fastest of ${experiment.plan.copies}. The disk is an emulated one and most of what a copy to it takes. vmcopy chooses by itself how to read.`,
     markdownTable(
       [
         "kernel",
@@ -164,7 +160,7 @@ function copySection(experiment: Experiment): string[] {
         return [
           nameOf(kernel),
           how,
-          `${time(copy.null)}, ${formatRate(copy.bytes / median(copy.null))}`,
+          `${time(copy.null)}, ${formatRate(copy.bytes / Math.min(...copy.null))}`,
           ...[copy.disk, copy.source, copy.manifest].map(time),
         ];
       }),

@@ -59,6 +59,7 @@ export function experiment(kernels: KernelResult[]): Experiment {
     ended: "2030-05-06T23:20:29.000Z",
     host: { cpu: "A CPU", cpus: 2, kernel: "6.1.0", qemu: "7.2.1", loads: [1.5, 0.25, 0.75] },
     guest: { memMiB: 1024, crashkernel: "256M" },
+    plan: { small: 2 ** 26, large: 2 ** 28, repeat: 5, copies: 3, counts: true },
     kernels,
   };
 }

@@ -3,7 +3,8 @@ import { afterAll, describe, expect, it } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { joinReports, readBench, readCopyFigures } from "../../kernel/experiment/figures.ts";
+import { readBench, readCopyFigures, readRows } from "../../kernel/experiment/figures.ts";
+import { fastest } from "../../kernel/experiment/results.ts";
 import { report, row } from "../bench/reports.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "vmcopy-figures-"));
@@ -56,8 +57,21 @@ describe("readBench", () => {
 
   it("joins small windows and large ones", () => {
     const bench = (size: number) => ({ ...report([row("map", size, 1)]), problems: [`${size}`] });
-    const joined = joinReports(bench(4096), bench(8192));
+    const joined = readRows(leave({ "small.json": [bench(4096)], "large.json": [bench(8192)] }));
     expect(joined.rows.map(({ size }) => size)).toEqual([4096, 8192]);
     expect(joined.problems).toEqual(["4096", "8192"]);
+  });
+});
+
+describe("fastest", () => {
+  it("puts the fastest repetition in the place of the median", () => {
+    const [first] = fastest(report([row("map", 4096, 2, 0.5), row("map", 8192, 2)])).rows;
+    expect(first).toMatchObject({ seconds: 1, gibPerSecond: 4 });
+    expect(first?.nsPerPage).toBe(row("map", 4096, 4).nsPerPage);
+  });
+
+  it("leaves what was measured once", () => {
+    const once = report([row("map", 8192, 2)]);
+    expect(fastest(once)).toEqual(once);
   });
 });
