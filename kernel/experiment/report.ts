@@ -52,13 +52,13 @@ const LIMITS = `- **Times** are of an emulated processor, on a machine that may 
 - **Emulation does not show the cost of uncached memory.** A window that spans two objects is mapped uncached by a stock
   kernel: as fast as any other here, slower by far on hardware. No figure below has that gain in it, for vmcopy never maps
   such a window.
-- **Emulation makes copying by the kernel dear.** read copies by \`rep movsb\`, which qemu carries out byte by byte: on
-  hardware a larger part of read's time is what our series takes away. libc's memcpy does the same at some sizes, which
-  is the step in \`copy\`.
+- **Emulation makes copying dear.** Guests have no ERMS, as the processor of 2013 had none: the kernel would copy by
+  \`rep movsb\` then, which qemu carries out byte by byte, and so slowly that read shows little else. \`rep movsq\` is
+  emulated too, so that on hardware a still larger part of read's time is what our series takes away.
 - **Instructions** are counted by qemu (\`-icount shift=0\`: one instruction, one nanosecond of the guest): the same on a
-  busy machine. But they are no time: a load that misses every cache counts as much as an addition. \`rep movsb\`
-  counts each byte, so that to copy a page is 4,096 instructions alone, and page tables that are cleared weigh too much
-  in small windows. vmcopy's own instructions are in them too.`;
+  busy machine. But they are no time: a load that misses every cache counts as much as an addition. Each step of
+  \`rep movsq\` counts, so that to copy a page is 512 instructions alone, and so do those of \`rep stosq\`: new page
+  tables weigh too much in small windows. vmcopy's own instructions are in them too.`;
 
 const MODE_NOTE: Partial<Record<BenchMode, string>> = {
   map: "Where a kernel maps only what is touched, this is what mmap and munmap cost and no more: `touch` says what was put off.",
