@@ -1,8 +1,7 @@
 // The chart of the experiment: a row of plots for each kernel version, a plot for each mode, a line for each series
 // and one for 2013. In each plot stands how many times as fast our series is.
 
-import type { LogAxis } from "../../src/bench/axis.ts";
-import { decadeAxis } from "../../src/bench/axis.ts";
+import { decadeAxis, type LogAxis, positionOn } from "../../src/bench/axis.ts";
 import { type Frame, type Point, piecesOf, type Sample } from "../../src/bench/chart.ts";
 import {
   chartStyle,
@@ -119,21 +118,25 @@ function drawRow(experiment: Experiment, version: Version, top: number, x: LogAx
     const left = LEFT + column * (width + GAP);
     const frame: Frame = { left, right: left + width, top, bottom: top + PLOT };
     const gain = gainOf(experiment, version, mode);
+    const lines = LINES.map((line) => ({ line, samples: samplesOf(experiment, version, mode, line.kind) }));
+    const isLow = lines.every(({ samples }) =>
+      samples.every(({ gibPerSecond }) => positionOn(y, gibPerSecond) < 0.6),
+    );
     return [
       text(left, top - 9, "axis", `${mode}: ${HEADS[mode]}`),
       ...rateAxis(y, frame, column === 0, false),
       ...sizeAxis(x, frame, 4),
-      ...LINES.map((line) => drawLine(line, samplesOf(experiment, version, mode, line.kind), x, y, frame)),
-      ...(gain === undefined ? [] : drawGain(gain, mode, frame)),
+      ...lines.map(({ line, samples }) => drawLine(line, samples, x, y, frame)),
+      ...(gain === undefined ? [] : drawGain(gain, isLow, frame)),
     ];
   });
   return [name, tables, ...plots];
 }
 
-/** Where no line goes: reading is slow at all sizes, mapping only at small ones. */
-function drawGain({ size, times }: Gain, mode: BenchMode, { left, right, top, bottom }: Frame): string[] {
+/** Above lines that stay low, else at the right below them: small sizes are slow in every mode. */
+function drawGain({ size, times }: Gain, isLow: boolean, { left, right, top, bottom }: Frame): string[] {
   const words = `as fast as stock at ${formatSize(size)}`;
-  if (mode === "read") {
+  if (isLow) {
     return [text(left + 8, top + 32, "gain", timesText(times)), text(left + 8, top + 49, "detail", words)];
   }
   return [
