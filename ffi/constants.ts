@@ -44,8 +44,17 @@ export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 /** _IOR(0x12, 114, size_t): the size of a block device in bytes */
 export const BLKGETSIZE64 = 0x80081272;
+/** _IOR('W', 7, int): after how many seconds a watchdog resets the machine */
+export const WDIOC_GETTIMEOUT = 0x80045707;
 export const SIGEV_NONE = 1;
 export const SC_PAGESIZE = 30;
+
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const RB_AUTOBOOT = 0x01234567;
+export const RB_HALT_SYSTEM = 0xcdef0123;
+export const RB_POWER_OFF = 0x4321fedc;
 
 export const PROC_SUPER_MAGIC = 0x9fa0;
 export const TMPFS_MAGIC = 0x01021994;

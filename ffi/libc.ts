@@ -41,11 +41,12 @@ export interface FileSystemStatus {
   readonly atMost: number;
 }
 
-// The scratch page run: two paths, then one structure.
+// The scratch page run: two paths, then one structure, or a third path in its place.
 const SCRATCH_LENGTH = 16384;
 const SECOND_PATH = 4608;
 const STRUCTURE = 12288;
 const PATH_LIMIT = 4096;
+const THIRD_PATH = STRUCTURE;
 
 export class Libc {
   readonly pageSize: number;
@@ -100,6 +101,28 @@ export class Libc {
   /** Removes a file's name. @throws LibcError */
   unlink(path: string): void {
     this.check("remove", path, this.backend.calls.unlink(this.path(path)));
+  }
+
+  /** Makes a directory. @throws LibcError EEXIST where anything has that name */
+  makeDirectory(path: string, mode: number): void {
+    this.check("make directory", path, this.backend.calls.mkdir(this.path(path), mode));
+  }
+
+  /** Removes an empty directory. @throws LibcError */
+  removeDirectory(path: string): void {
+    this.check("remove", path, this.backend.calls.rmdir(this.path(path)));
+  }
+
+  /** Mounts a device's file system. @param flags MS_NODEV and so on @throws LibcError */
+  mount(device: string, directory: string, type: string, flags: number): void {
+    const { calls } = this.backend;
+    const [from, to] = [this.path(device), this.path(directory, SECOND_PATH)];
+    this.check("mount", device, calls.mount(from, to, this.path(type, THIRD_PATH), flags, 0));
+  }
+
+  /** Takes away what is mounted there. @throws LibcError EBUSY where it is in use */
+  unmount(directory: string): void {
+    this.check("unmount", directory, this.backend.calls.umount2(this.path(directory), 0));
   }
 
   /** A file by its path. @returns undefined where there is none @throws LibcError */

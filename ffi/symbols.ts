@@ -40,6 +40,13 @@ export const SYMBOLS = {
   sync_file_range: { args: ["i32", "i64", "i64", "u32"], returns: "i32" },
   rename: { args: ["addr", "addr"], returns: "i32" },
   unlink: { args: ["addr"], returns: "i32" },
+  mkdir: { args: ["addr", "u32"], returns: "i32" },
+  rmdir: { args: ["addr"], returns: "i32" },
+  mount: { args: ["addr", "addr", "addr", "size", "addr"], returns: "i32" },
+  umount2: { args: ["addr", "i32"], returns: "i32" },
+  /** void in C: what it returns means nothing */
+  sync: { args: [], returns: "i32" },
+  reboot: { args: ["u32"], returns: "i32" },
   statx: { args: ["i32", "addr", "i32", "u32", "addr"], returns: "i32" },
   fstatfs: { args: ["i32", "addr"], returns: "i32" },
   ioctl: { args: ["i32", "u32", "addr"], returns: "i32" },

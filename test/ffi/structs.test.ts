@@ -32,11 +32,13 @@ const HEADERS = `#define _GNU_SOURCE
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <linux/watchdog.h>
 `;
 
 /** The standard library's names for constants whose own name differs, or that its headers leave out. */
