@@ -21,6 +21,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   info: async () => (await import("./commands/info.ts")).info,
   probe: async () => (await import("./commands/probe.ts")).probe,
   dmesg: async () => (await import("./commands/dmesg.ts")).dmesg,
+  capture: async () => (await import("./commands/capture.ts")).capture,
   sample: async () => (await import("./commands/sample.ts")).sample,
 };
 
@@ -49,13 +50,13 @@ async function main(args: string[]): Promise<number> {
       .option("--json", "print the result as one JSON object")
       .option("-q, --quiet", "no progress and no summary")
       .option("--no-color", "no colours (also: NO_COLOR)")
-      .action(async (paths: string[] | string | undefined, options: Record<string, unknown>) => {
+      .action(async () => {
         verb = name;
+        const options = command.opts();
         const terminal = new Terminal({ quiet: options.quiet === true, colour: options.color !== false });
-        const list = paths === undefined ? [] : typeof paths === "string" ? [paths] : paths;
-        const outcome = await run({ libc: await Libc.load(), terminal }, list, options);
+        const outcome = await run({ libc: await Libc.load(), terminal }, command.args, options);
         print(outcome, terminal, json, options.quiet === true);
-        exitCode = outcome.exitCode;
+        exitCode = outcome.afterwards?.() ?? outcome.exitCode;
       });
   }
   try {

@@ -94,6 +94,12 @@ export function formatWait(seconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** A time as ISO 8601, UTC, whole seconds; undefined where no calendar has it. @param seconds since 1970 */
+export function isoTime(seconds: number | undefined): string | undefined {
+  const date = new Date((seconds ?? Number.NaN) * 1000);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
 /** A share in percent, `43.2 %`, rounded down: `100.0 %` means all of it. Nothing of nothing is `100.0 %`. */
 export function formatPercent(part: number, whole: number): string {
   if (!(part >= 0 && whole >= 0 && part < Infinity && whole < Infinity)) return NO_FIGURE;

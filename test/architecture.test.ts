@@ -33,11 +33,14 @@ const ENGINE: Place[] = [
   ...LEAVES,
 ];
 const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg"].map((name) => `src/${name}/`);
+/** Engines that another one, capture, puts together. */
+const CAPTURED: Place[] = ["src/copy/", "src/verify/", "src/dmesg/"];
 
 /** From top to bottom: who may import what, besides files of the same folder. The first that fits a file counts. */
 const IMPORTS: [from: Place, to: Place[]][] = [
   ["src/cli.ts", ["src/commands/", "src/ui/", "ffi/", ...LEAVES]],
-  ["src/commands/", [...ENGINES, ...ENGINE, "src/ui/"]],
+  ["src/commands/", [...ENGINES, "src/capture/", ...ENGINE, "src/ui/"]],
+  ["src/capture/", [...CAPTURED, ...ENGINE]],
   // The renderers draw by the means of the terminal's tables.
   ["src/bench/report.ts", [...ENGINE, "src/ui/"]],
   ...ENGINES.map((engine): [Place, Place[]] => [engine, ENGINE]),
@@ -62,6 +65,7 @@ const PACKAGES: [name: RegExp, allowed: Place[]][] = [
   [/^bun:/, ["ffi/bun.ts", "src/pack/", "src/kernels/build.ts"]],
   [/^commander$/, ["src/cli.ts", "src/commands/"]],
   [/^kleur/, ["src/ui/"]],
+  [/^smol-toml$/, ["src/capture/"]],
   [/^assemblyscript/, ["src/kernels/build.ts"]],
 ];
 
@@ -172,6 +176,9 @@ const g = await import("./g.ts");`;
     ["src/vmcore/elf.ts", "../copy/raw.ts"],
     ["src/vmcore/elf.ts", "../ui/table.ts"],
     ["src/copy/raw.ts", "../verify/verify.ts"],
+    ["src/copy/raw.ts", "../capture/capture.ts"],
+    ["src/capture/capture.ts", "../info/pages.ts"],
+    ["src/commands/capture.ts", "smol-toml"],
     ["src/copy/raw.ts", "../ui/progress.ts"],
     ["src/sink/file.ts", "../dump/manifest.ts"],
     ["ffi/libc.ts", "../src/errors.ts"],
@@ -192,6 +199,8 @@ const g = await import("./g.ts");`;
     ["src/vmcore/elf.ts", "./notes.ts"],
     ["src/vmcore/elf.ts", "../../ffi/file.ts"],
     ["src/verify/verify.ts", "../dump/manifest.ts"],
+    ["src/capture/dump.ts", "../copy/raw.ts"],
+    ["src/capture/config-file.ts", "smol-toml"],
     ["src/bench/report.ts", "../ui/table.ts"],
     ["src/sink/file.ts", "node:path"],
     ["ffi/bun.ts", "bun:ffi"],

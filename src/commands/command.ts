@@ -21,6 +21,8 @@ export interface Outcome {
   readonly text: string;
   /** standard output carries the dump: the text goes to standard error */
   readonly outputTaken?: boolean;
+  /** what is left to do once all is printed: the machine may end in it @returns the exit code */
+  readonly afterwards?: () => number;
 }
 
 export interface Verb {

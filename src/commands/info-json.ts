@@ -1,7 +1,8 @@
 /** A description as the JSON that `vmcopy info --json` prints. */
-import { type Description, isoTime } from "../info/describe.ts";
+import type { Description } from "../info/describe.ts";
 import type { PageSummary } from "../info/pages.ts";
 import { printable } from "../ui/style.ts";
+import { isoTime } from "../units.ts";
 import type { CrashMemory } from "../vmcore/memory.ts";
 
 /**

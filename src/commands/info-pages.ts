@@ -1,8 +1,7 @@
 /** Pages by kind and level, and dumps that are no ELF files, as text for people. */
-import { isoTime } from "../info/describe.ts";
 import type { PageSummary } from "../info/pages.ts";
 import { type Look, paint, printable } from "../ui/style.ts";
-import { formatCount, formatDuration, formatPercent, formatSize } from "../units.ts";
+import { formatCount, formatDuration, formatPercent, formatSize, isoTime } from "../units.ts";
 import type { CrashMemory } from "../vmcore/memory.ts";
 
 /** What each level leaves out, in words. */

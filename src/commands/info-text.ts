@@ -1,10 +1,10 @@
 /** A description as text for people: a block of facts, the memory map, the notes. */
 
-import { type Description, isoTime } from "../info/describe.ts";
+import type { Description } from "../info/describe.ts";
 import type { MapSegment, SegmentKind } from "../info/memory-map.ts";
 import { type Look, paint, printable, wrap } from "../ui/style.ts";
 import { type Row, renderTable } from "../ui/table.ts";
-import { formatCount, formatSize } from "../units.ts";
+import { formatCount, formatSize, isoTime } from "../units.ts";
 
 /** Rows of a table; what is more is left to --json. */
 const MOST_ROWS = 40;

@@ -85,9 +85,3 @@ export function describeVmcore(vmcore: Vmcore): Description {
     ...memoryMap(headers, machinePage ?? vmcore.file.libc.pageSize, info.symbol("_stext")),
   };
 }
-
-/** A crash time as ISO 8601, UTC, whole seconds; undefined where no calendar has it. @param seconds since 1970 */
-export function isoTime(seconds: number | undefined): string | undefined {
-  const date = new Date((seconds ?? Number.NaN) * 1000);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().replace(".000Z", "Z");
-}

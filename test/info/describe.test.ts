@@ -1,6 +1,7 @@
 /** What info says of vmcores: against readelf for a sample, and by hand for crafted ones. */
 import { beforeAll, describe, expect, it } from "bun:test";
-import { type Description, describeVmcore, isoTime } from "../../src/info/describe.ts";
+import { type Description, describeVmcore } from "../../src/info/describe.ts";
+import { isoTime } from "../../src/units.ts";
 import { Vmcore } from "../../src/vmcore/vmcore.ts";
 import { libc, temporaryFolder } from "../support/files.ts";
 import { type Crafted, writeCrafted, writeSampleFile } from "../support/sample.ts";

@@ -1,0 +1,67 @@
+/**
+ * What becomes of the machine when the capture is over. Restarting and stopping it is done by reboot(2), and nowhere
+ * but in a capture kernel or as PID 1: whoever tries a capture on a workstation keeps it running.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { RB_AUTOBOOT, RB_HALT_SYSTEM, RB_POWER_OFF } from "../../ffi/constants.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { VmcopyError } from "../errors.ts";
+
+export const ACTIONS = ["reboot", "poweroff", "halt", "shell", "none"] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** Tried in this order, before the action: a raw copy, then a capture without a dump. */
+export const FALLBACKS = ["dump-raw", "log-only"] as const;
+export type Fallback = (typeof FALLBACKS)[number];
+
+export interface OnFailure {
+  readonly fallbacks: readonly Fallback[];
+  /** empty: the same as where all went well */
+  readonly actions: readonly Action[];
+}
+
+const COMMANDS: Partial<Record<Action, number>> = {
+  reboot: RB_AUTOBOOT,
+  poweroff: RB_POWER_OFF,
+  halt: RB_HALT_SYSTEM,
+};
+const SHELL = "/bin/sh";
+
+/** Whether this is a kernel that kdump started, or there is nobody else to end the machine. */
+export function mayEndMachine(): boolean {
+  return process.pid === 1 || existsSync("/proc/vmcore");
+}
+
+/** Those that are done here; the others would take a workstation down. */
+export function allowedActions(actions: readonly Action[], mayEnd: boolean): Action[] {
+  return actions.filter((action) => action !== "none" && (mayEnd || COMMANDS[action] === undefined));
+}
+
+/** Does them, one after the other. @returns what could not be done, one line each; nothing where the machine has ended */
+export function performActions(libc: Libc, actions: readonly Action[]): string[] {
+  const problems: string[] = [];
+  for (const action of actions) {
+    try {
+      perform(libc, action);
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
+  }
+  return problems;
+}
+
+function perform(libc: Libc, action: Action): void {
+  libc.backend.calls.sync();
+  const command = COMMANDS[action];
+  if (command !== undefined) {
+    libc.check(action, "the machine", libc.backend.calls.reboot(command));
+    return;
+  }
+  if (action !== "shell") return;
+  const { error } = spawnSync(SHELL, [], { stdio: "inherit" });
+  if (error !== undefined) {
+    throw new VmcopyError("E_IO", `Cannot start a shell: there is no ${SHELL} that runs (${error.message})`);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The dump of a capture: the one that was asked for, a smaller one where the disk has no room for it, a raw one where
+ * it fails for another reason and that was allowed.
+ */
+import type { Libc } from "../../ffi/libc.ts";
+import { copyFiltered } from "../copy/filtered.ts";
+import { copyRaw } from "../copy/raw.ts";
+import { manifestPath } from "../dump/manifest.ts";
+import { VmcopyError } from "../errors.ts";
+import type { Job } from "../job.ts";
+import { incompletePath } from "../sink/file.ts";
+import { formatPercent, formatSize } from "../units.ts";
+import { type CaptureDirectory, DUMP } from "./directory.ts";
+import { type DumpChoice, type Fit, fitDump } from "./fitting.ts";
+import type { Settings } from "./settings.ts";
+import type { Done, Steps } from "./steps.ts";
+
+/** What lies in the directory. */
+export interface DumpRecord {
+  readonly format: "kdump" | "raw";
+  readonly dumpLevel: number;
+  readonly compression: string;
+  /** bytes of the file */
+  readonly size: number;
+  /** bytes of memory that it holds */
+  readonly memoryBytes: number;
+  readonly seconds: number;
+  /** it is another one than was asked for */
+  readonly reduced: boolean;
+  /** pages that could not be read: they are lost in it */
+  readonly unreadable: number;
+}
+
+export interface DumpPlace {
+  readonly libc: Libc;
+  readonly job: Job;
+  readonly steps: Steps;
+  readonly directory: CaptureDirectory;
+  readonly settings: Settings;
+  /** bytes that may be written */
+  readonly available: () => number;
+}
+
+/** Writes vmcore and its manifest. @returns undefined where no dump is there @throws Interrupted */
+export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefined> {
+  const { libc, job, steps, settings } = place;
+  const { source } = settings;
+  const wanted: DumpChoice = { level: settings.level, codec: settings.compress };
+  const available = place.available();
+  const fit = await steps.run("space", async () =>
+    describeFit(wanted, available, await fitDump(libc, job, source, wanted, available)),
+  );
+  // Where it cannot be told, it is tried.
+  const { choices, reading }: Pick<Fit, "choices" | "reading"> = fit ?? { choices: [wanted], reading: {} };
+  for (const choice of choices) {
+    let isFull = false;
+    const dump = await steps.run("dump", async () => {
+      try {
+        return await filtered(place, choice, wanted, reading);
+      } catch (error) {
+        isFull = error instanceof VmcopyError && error.code === "E_NO_SPACE";
+        throw error;
+      }
+    });
+    if (dump !== undefined) return dump;
+    if (!isFull) break;
+    // The next one may need the room that this one took.
+    if (choice !== choices.at(-1)) removePartial(place);
+  }
+  if (!settings.onFailure.fallbacks.includes("dump-raw")) return undefined;
+  // What was estimated not to fit at its smallest does not fit raw.
+  if (choices.length === 0) return undefined;
+  return await steps.run("dump-raw", async () => {
+    removePartial(place);
+    return await raw(place);
+  });
+}
+
+function describeFit(wanted: DumpChoice, available: number, fit: Fit): Done<Fit> {
+  const free = `${formatSize(available)} are free`;
+  const [first] = fit.choices;
+  if (first === undefined) {
+    throw new VmcopyError(
+      "E_NO_SPACE",
+      `No dump fits: the smallest needs about ${formatSize(fit.bytes)}, ${free}; free some, or write elsewhere (--to)`,
+    );
+  }
+  const size = formatSize(fit.bytes);
+  if (first.level === wanted.level && first.codec === wanted.codec) {
+    return { line: `${free}, the dump needs up to ${size}`, value: fit };
+  }
+  return {
+    line: `${free}, too little for ${nameOf(wanted)}: the next smaller one is taken, ${nameOf(first)}, up to ${size}`,
+    value: fit,
+  };
+}
+
+function nameOf({ level, codec }: DumpChoice): string {
+  return `-d ${level} -c ${codec}`;
+}
+
+async function filtered(
+  { libc, job, directory, settings }: DumpPlace,
+  choice: DumpChoice,
+  wanted: DumpChoice,
+  reading: Fit["reading"],
+): Promise<Done<DumpRecord>> {
+  const report = await copyFiltered(libc, job, {
+    ...reading,
+    sources: [settings.source],
+    dest: directory.file(DUMP),
+    format: "kdump",
+    level: choice.level,
+    codec: choice.codec,
+    flatten: false,
+    jobs: settings.jobs,
+    split: 1,
+    dryRun: false,
+    memory: undefined,
+    direct: false,
+    force: false,
+    manifest: true,
+    sha256: false,
+  });
+  const { pages, size, bytesRead, unreadable } = report;
+  const lost = unreadable === 0 ? "" : `; ${unreadable} pages could not be read and are lost in it`;
+  return {
+    line: `${nameOf(choice)}: ${formatPercent(pages.kept, pages.total)} of the pages, ${formatSize(bytesRead)} of memory in ${formatSize(size)}${lost}`,
+    value: {
+      format: "kdump",
+      dumpLevel: report.dumpLevel,
+      compression: report.compression,
+      size,
+      memoryBytes: bytesRead,
+      seconds: report.seconds,
+      reduced: choice.level !== wanted.level || choice.codec !== wanted.codec,
+      unreadable,
+    },
+    flawed: report.incomplete,
+  };
+}
+
+async function raw({ libc, job, directory, settings }: DumpPlace): Promise<Done<DumpRecord>> {
+  const report = await copyRaw(libc, job, {
+    source: settings.source,
+    dest: directory.file(DUMP),
+    sparse: true,
+    direct: false,
+    force: false,
+    resume: false,
+    manifest: true,
+    sha256: false,
+  });
+  const lost = report.unreadable.reduce((sum, { length }) => sum + length, 0);
+  return {
+    line: `byte for byte: ${formatSize(report.bytesRead)}, ${formatSize(report.bytesWritten)} of them written${lost === 0 ? "" : `; ${lost} bytes could not be read and are zeros`}`,
+    value: {
+      format: "raw",
+      dumpLevel: 0,
+      compression: "none",
+      size: report.bytesRead,
+      memoryBytes: report.bytesRead,
+      seconds: report.seconds,
+      reduced: true,
+      unreadable: Math.ceil(lost / libc.pageSize),
+    },
+    flawed: lost > 0,
+  };
+}
+
+/** What an attempt that failed has left. @throws LibcError */
+function removePartial({ libc, directory }: DumpPlace): void {
+  const partial = incompletePath(directory.file(DUMP));
+  for (const path of [partial, manifestPath(partial)]) if (libc.status(path) !== undefined) libc.unlink(path);
+}

@@ -1,0 +1,208 @@
+/**
+ * Where captures go, `--to DIR` or `--to DEVICE:DIR`: a directory, on a device that is mounted for it by mount(2).
+ * No udev and no mount program is needed.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { setTimeout } from "node:timers";
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, S_IFBLK, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { LibcError } from "../../ffi/errno.ts";
+import { File } from "../../ffi/file.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { VmcopyError } from "../errors.ts";
+import type { Job } from "../job.ts";
+
+export interface Place {
+  /** a block device; undefined: the directory is of what is mounted already */
+  readonly device: string | undefined;
+  /** on the device, from its root */
+  readonly directory: string;
+}
+
+/** Reads `--to`. @throws RangeError */
+export function parsePlace(text: string): Place {
+  const match = /^(\/[^:]+):(\/.*)?$/.exec(text);
+  if (match !== null) return { device: match[1] as string, directory: match[2] ?? "/" };
+  if (text === "" || text.startsWith(":")) throw new RangeError("DIR or DEVICE:DIR is expected");
+  return { device: undefined, directory: text };
+}
+
+export function formatPlace({ device, directory }: Place): string {
+  return device === undefined ? directory : `${device}:${directory}`;
+}
+
+/** Looked for so often while it is waited for, in milliseconds. */
+const POLL = 100;
+/** Where a mount point can be made: the first that is there. */
+const MOUNT_PARENTS = ["/run", "/tmp", "/"];
+/** Tried before others that could mount the same disk and see less of it. */
+const FIRST_TYPE = "ext4";
+
+export class Target {
+  private constructor(
+    readonly libc: Libc,
+    readonly place: Place,
+    /** the directory's path in this system */
+    readonly path: string,
+    readonly mountPoint: string | undefined,
+    /** of what was mounted */
+    readonly fileSystemType: string | undefined,
+  ) {}
+
+  /**
+   * Mounts the device, where there is one, and makes the directory. Devices of a kernel that has just started may
+   * need a while to appear.
+   *
+   * @param wait seconds @throws VmcopyError, LibcError; Interrupted
+   */
+  static async open(libc: Libc, job: Job, place: Place, wait: number): Promise<Target> {
+    const { device, directory } = place;
+    if (device === undefined) {
+      refuseDevice(libc, directory);
+      makeDirectories(libc, directory);
+      return new Target(libc, place, directory, undefined, undefined);
+    }
+    await waitForDevice(libc, job, device, wait);
+    const mountPoint = makeMountPoint(libc);
+    let mounted = false;
+    try {
+      const type = mountAny(libc, device, mountPoint);
+      mounted = true;
+      const path = join(mountPoint, directory);
+      makeDirectories(libc, path);
+      return new Target(libc, place, path, mountPoint, type);
+    } catch (error) {
+      if (mounted) libc.unmount(mountPoint);
+      libc.removeDirectory(mountPoint);
+      if (error instanceof LibcError) error.message = shownOn(place, mountPoint, error.message);
+      throw error;
+    }
+  }
+
+  /** A path or a line as people know it: the device's name for the mount point. */
+  shown(text: string): string {
+    return this.mountPoint === undefined ? text : shownOn(this.place, this.mountPoint, text);
+  }
+
+  /** Bytes that may still be written there, root's reserve left alone: it may be what the machine boots from. */
+  get available(): number {
+    using directory = File.open(this.libc, this.path);
+    return directory.fileSystem().available;
+  }
+
+  /** Makes everything durable; unmounts what was mounted. @throws LibcError */
+  close(): void {
+    if (this.mountPoint === undefined) {
+      using directory = File.open(this.libc, this.path);
+      this.libc.retry("sync", this.path, () => this.libc.backend.calls.syncfs(directory.fd));
+      return;
+    }
+    this.libc.unmount(this.mountPoint);
+    this.libc.removeDirectory(this.mountPoint);
+  }
+}
+
+function shownOn({ device = "" }: Place, mountPoint: string, text: string): string {
+  return text.replaceAll(`${mountPoint}/`, `${device}:/`).replaceAll(mountPoint, device);
+}
+
+function refuseDevice(libc: Libc, path: string): void {
+  const status = libc.status(path);
+  if (status === undefined || (status.mode & S_IFMT) === S_IFDIR) return;
+  const what = (status.mode & S_IFMT) === S_IFBLK ? "a device" : "no directory";
+  throw new VmcopyError(
+    "E_USAGE",
+    `Cannot write to ${path}: it is ${what}; name a directory, or one on a device: ${path}:/crash`,
+  );
+}
+
+/** @throws VmcopyError E_IO where it does not come */
+async function waitForDevice(libc: Libc, job: Job, device: string, wait: number): Promise<void> {
+  const end = performance.now() + wait * 1000;
+  for (;;) {
+    const status = libc.status(device);
+    if (status !== undefined) {
+      if ((status.mode & S_IFMT) === S_IFBLK) return;
+      throw new VmcopyError(
+        "E_IO",
+        `Cannot mount ${device}: it is no block device; name one (--to DEVICE:DIR)`,
+      );
+    }
+    if (performance.now() >= end) {
+      const waited = wait === 0 ? "" : ` after ${wait} s`;
+      const reason = `there is no such device${waited}; is its driver loaded, and /dev a devtmpfs?`;
+      throw new VmcopyError("E_IO", `Cannot mount ${device}: ${reason}`);
+    }
+    await job.breathe();
+    await new Promise((resolve) => setTimeout(resolve, POLL));
+  }
+}
+
+function makeMountPoint(libc: Libc): string {
+  const parent = MOUNT_PARENTS.find((path) => existsSync(path)) ?? "/";
+  const path = join(parent, `vmcopy.${process.pid}`);
+  try {
+    libc.makeDirectory(path, 0o700);
+  } catch (error) {
+    // One that a killed capture left; something may still be mounted there, under which ours would be hidden.
+    if (!(error instanceof LibcError) || error.code !== "EEXIST") throw error;
+    libc.removeDirectory(path);
+    libc.makeDirectory(path, 0o700);
+  }
+  return path;
+}
+
+/** Types that this kernel can mount a disk as. */
+export function diskTypes(procFilesystems: string): string[] {
+  const types = procFilesystems.split("\n").flatMap((line) => /^\t(\S+)$/.exec(line)?.[1] ?? []);
+  return [...types].sort((a, b) => Number(b === FIRST_TYPE) - Number(a === FIRST_TYPE));
+}
+
+/** @returns the type it was mounted as @throws VmcopyError E_IO with the most telling of the reasons */
+function mountAny(libc: Libc, device: string, mountPoint: string): string {
+  const types = diskTypes(readFileSync("/proc/filesystems", "utf8"));
+  let telling: LibcError | undefined;
+  for (const type of types) {
+    try {
+      libc.mount(device, mountPoint, type, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+      return type;
+    } catch (error) {
+      if (!(error instanceof LibcError)) throw error;
+      // EINVAL: it is none of this type.
+      if (error.code !== "EINVAL") telling ??= error;
+    }
+  }
+  const reason = telling === undefined ? "it holds no file system that this kernel knows" : telling.text;
+  const code = telling === undefined ? "" : ` (${telling.code})`;
+  const advice = telling === undefined ? undefined : MOUNT_ADVICE[telling.code];
+  throw new VmcopyError(
+    "E_IO",
+    `Cannot mount ${device}: ${reason}${code}; ${advice ?? `tried: ${types.join(", ")}`}`,
+    undefined,
+    {
+      cause: telling,
+    },
+  );
+}
+
+const MOUNT_ADVICE: Record<string, string> = {
+  EPERM: "only root may mount",
+  EACCES: "the device is read-only: name one that can be written",
+  EROFS: "the device is read-only: name one that can be written",
+  EBUSY: "it is mounted in another way: name its directory instead",
+  EUCLEAN: "its file system is damaged: repair it (fsck)",
+};
+
+/** Makes a directory and those above it, each durable. @throws LibcError */
+function makeDirectories(libc: Libc, path: string): void {
+  const status = libc.status(path);
+  if (status !== undefined) {
+    if ((status.mode & S_IFMT) !== S_IFDIR) libc.makeDirectory(path, 0o700);
+    return;
+  }
+  const parent = dirname(path);
+  if (parent !== path) makeDirectories(libc, parent);
+  libc.makeDirectory(path, 0o700);
+  File.syncDirectory(libc, parent);
+}

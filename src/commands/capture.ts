@@ -1,0 +1,151 @@
+/** `vmcopy capture`: the whole of a kdump initramfs's work. */
+import { readFileSync } from "node:fs";
+import { type Action, mayEndMachine, performActions } from "../capture/actions.ts";
+import { type CaptureReport, capture as captureCrash } from "../capture/capture.ts";
+import { DEFAULT_CONFIG, fileSettings } from "../capture/config-file.ts";
+import { kernelSettings } from "../capture/kernel-command-line.ts";
+import { readSetting, resolveSettings } from "../capture/settings.ts";
+import { EXIT_FAILED, VmcopyError } from "../errors.ts";
+import { formatDuration } from "../units.ts";
+import type { Verb } from "./command.ts";
+
+/** Settings as options: by the names that kernel command line and file have too. */
+const NAMES = [
+  ["to", "to"],
+  ["name", "name"],
+  ["level", "level"],
+  ["dumpLevel", "dump-level"],
+  ["compress", "compress"],
+  ["jobs", "jobs"],
+  ["verify", "verify"],
+  ["keep", "keep"],
+  ["final", "final"],
+  ["onFailure", "on-failure"],
+  ["watchdog", "watchdog"],
+  ["wait", "wait"],
+  ["source", "source"],
+] as const;
+
+export const capture: Verb = {
+  describe(command) {
+    command
+      .summary("do all of a kdump initramfs's work: log, dump, verify, name, make room, end the machine")
+      .description(
+        "Saves a crashed kernel, what matters most first: its log, synced; the crash in one page; the dump with its " +
+          "manifest, or the next smaller one where the disk has too little room; then the dump is read back from the disk, the " +
+          "directory gets its name, and only now old captures go. A step that fails keeps no later one from saving what it can.",
+      )
+      .usage("[options]")
+      .option("--to <place>", "DIR, or DEVICE:DIR: the device is mounted for it (default /var/crash)")
+      .option(
+        "--name <template>",
+        "of the directory there: %HOST %DATE %RELEASE %CRASHTIME (default %HOST-%DATE)",
+      )
+      .option("-d, --level <level>", "dump level, as copy has it (default 31)")
+      .option("--dump-level <level>", "the same")
+      .option("-c, --compress <codec>", "zstd, zlib, lzo, snappy or none (default zstd)")
+      .option("-j, --jobs <n>", "pack on so many threads (default: one a processor)")
+      .option("--verify", "read the dump back from the disk, past the page cache (the default)")
+      .option("--no-verify", "do not")
+      .option("--keep <n>", "captures to keep there, this one among them, or all (default all)")
+      .option("--final <action>", "reboot, poweroff, halt, shell or none (default none)")
+      .option(
+        "--on-failure <list>",
+        "what to do without a whole dump, with commas: dump-raw and log-only are tried first, then an action, that of " +
+          "--final where none is named (default dump-raw,log-only)",
+      )
+      .option("--watchdog <device>", "feed it while this works, stop it at the end")
+      .option("--wait <seconds>", "for the device of --to to appear (default 10)")
+      .option("--source <vmcore>", "what to capture (default /proc/vmcore)")
+      .option("--config <file>", `settings in TOML (default ${DEFAULT_CONFIG})`)
+      .addHelpText("after", HELP);
+  },
+
+  async run({ libc, terminal }, _paths, options) {
+    const started = performance.now();
+    const { settings, warnings } = settingsOf(options);
+    const report = await captureCrash(libc, terminal, { settings, warnings, mayEnd: mayEndMachine() });
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      exitCode: report.exitCode,
+      json: report,
+      text: toText(report, seconds),
+      afterwards: () => end(report.actions),
+    };
+
+    /** The machine is gone after this, where all goes well. */
+    function end(actions: readonly Action[]): number {
+      const problems = performActions(libc, actions);
+      for (const problem of problems) terminal.fail(`capture: ${problem}`);
+      return problems.length > 0 ? EXIT_FAILED : report.exitCode;
+    }
+  },
+};
+
+const HELP = `
+In the directory: dmesg.txt, crash.json, vmcore, vmcore.manifest.json, capture.json. It is called <name>.incomplete until
+the dump is whole.
+
+log-only: where no dump can be had, log and crash.json get the directory's name; where nothing can be written at all, the
+end of the log goes to the console. dump-raw: where filtering fails, all memory is copied.
+
+The same settings can stand on the kernel's command line (vmcopy.to=/dev/vdb:/crash vmcopy.level=31) and in
+${DEFAULT_CONFIG} (to = "/dev/vdb:/crash"). The program's options win, then the kernel's, then the file. A mistake in one
+of these is told and passed over: it stops no capture.
+
+On a workstation nothing happens to the machine: reboot, poweroff and halt are done only where there is a /proc/vmcore,
+that is in a capture kernel, or as PID 1. To try it: vmcopy sample x; vmcopy capture --source x --to /tmp/crash
+
+Exit codes: 0 all was done, 1 something is not what it should be, 2 nothing could be saved.`;
+
+/** @throws VmcopyError E_USAGE for the program's own options alone */
+function settingsOf(options: Record<string, unknown>) {
+  const given = new Map<string, string>();
+  for (const [option, name] of NAMES) {
+    const value = options[option];
+    if (value === undefined) continue;
+    try {
+      readSetting(name, String(value));
+    } catch (error) {
+      if (error instanceof RangeError)
+        throw new VmcopyError("E_USAGE", `--${name}: ${error.message} (${String(value)})`);
+      throw error;
+    }
+    given.set(name, String(value));
+  }
+  const kernel = kernelSettings(readCommandLine());
+  const named = (options.config as string | undefined) ?? kernel.get("config");
+  kernel.delete("config");
+  const config = named ?? DEFAULT_CONFIG;
+  const file = fileSettings(config, named !== undefined);
+  const { settings, warnings } = resolveSettings([
+    { nameOf: (name) => `--${name}`, values: given },
+    { nameOf: (name) => `vmcopy.${name} on the kernel's command line`, values: kernel },
+    { nameOf: (name) => `${name} in ${config}`, values: file.values },
+  ]);
+  return { settings, warnings: [...file.warnings, ...warnings] };
+}
+
+function readCommandLine(): string {
+  try {
+    return readFileSync("/proc/cmdline", "utf8");
+  } catch {
+    return "";
+  }
+}
+
+const STATES: Record<CaptureReport["state"], string> = {
+  complete: "captured",
+  "log-only": "the log is saved, and no dump",
+  incomplete: "INCOMPLETE",
+  running: "INCOMPLETE",
+};
+
+function toText({ state, directory, crash, verified, dump }: CaptureReport, seconds: number): string {
+  const where = directory ?? "nothing could be saved";
+  const checked = verified === true ? ", read back and right" : "";
+  const lines = [`${where}: ${STATES[state]}${dump === null ? "" : checked}, in ${formatDuration(seconds)}`];
+  if (crash !== null)
+    lines.push(`  ${crash.release ?? "an unknown kernel"}: ${crash.message ?? "no panic in the log"}`);
+  return `${lines.join("\n")}\n`;
+}
