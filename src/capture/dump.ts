@@ -80,10 +80,8 @@ function describeFit(wanted: DumpChoice, available: number, fit: Fit): Done<Fit>
   const free = `${formatSize(available)} are free`;
   const [first] = fit.choices;
   if (first === undefined) {
-    throw new VmcopyError(
-      "E_NO_SPACE",
-      `No dump fits: the smallest needs about ${formatSize(fit.bytes)}, ${free}; free some, or write elsewhere (--to)`,
-    );
+    const line = `no dump fits: the smallest needs about ${formatSize(fit.bytes)}, ${free}; free some, or write elsewhere (--to)`;
+    return { line, value: fit, flawed: true };
   }
   const size = formatSize(fit.bytes);
   if (first.level === wanted.level && first.codec === wanted.codec) {

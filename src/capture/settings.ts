@@ -80,12 +80,14 @@ export interface SettingSource {
 }
 
 /** Other names of settings: that of `copy`, and no for yes. */
-const ALIASES: Record<string, string> = { "dump-level": "level" };
+const ALIASES: ReadonlyMap<string, string> = new Map([["dump-level", "level"]]);
 
 /** `on-failure`, `on_failure` (the kernel takes both for the same) and its key, `onFailure`. */
 function keyOf(name: string): keyof Settings | undefined {
   const dashed = name.replaceAll("_", "-");
-  const key = (ALIASES[dashed] ?? dashed).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const key = (ALIASES.get(dashed) ?? dashed).replace(/-([a-z])/g, (_, letter: string) =>
+    letter.toUpperCase(),
+  );
   return Object.hasOwn(PARSERS, key) ? (key as keyof Settings) : undefined;
 }
 

@@ -86,8 +86,8 @@ const HELP = `
 In the directory: dmesg.txt, crash.json, vmcore, vmcore.manifest.json, capture.json. It is called <name>.incomplete until
 the dump is whole.
 
-log-only: where no dump can be had, log and crash.json get the directory's name; where nothing can be written at all, the
-end of the log goes to the console. dump-raw: where filtering fails, all memory is copied.
+dump-raw: where filtering fails, all memory is copied. log-only: where no dump can be had, log and crash.json get the
+directory's name; where nothing can be written at all, the end of the log is shown.
 
 The same settings can stand on the kernel's command line (vmcopy.to=/dev/vdb:/crash vmcopy.level=31) and in
 ${DEFAULT_CONFIG} (to = "/dev/vdb:/crash"). The program's options win, then the kernel's, then the file. A mistake in one
