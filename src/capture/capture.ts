@@ -201,7 +201,7 @@ class Work {
       this.#saved = true;
       const flawed = written < log.length;
       const size = flawed
-        ? `the last ${formatSize(written)} of ${formatSize(log.length)}, the disk is full`
+        ? `the disk is full: the last ${formatSize(written)} of ${formatSize(log.length)}`
         : formatSize(written);
       return { line: `${size} in ${LOG}, synced`, value: undefined, flawed };
     });

@@ -19,6 +19,8 @@ export const RECORD = "capture.json";
 
 /** The record is padded to so many bytes, so that a full disk has room for a later one in its place. */
 const RECORD_ROOM = 16 << 10;
+/** An end of the log that is shorter, in bytes, says nothing. */
+const LEAST_LOG = 512;
 /** Names tried where the first is taken. */
 const MOST_NAMES = 1000;
 
@@ -86,7 +88,7 @@ export class CaptureDirectory {
         this.write(LOG, log.subarray(log.length - length));
         return length;
       } catch (error) {
-        if (!isFull(error) || length < 2048) throw error;
+        if (!isFull(error) || length < LEAST_LOG) throw error;
       }
     }
   }

@@ -80,7 +80,7 @@ function describeFit(wanted: DumpChoice, available: number, fit: Fit): Done<Fit>
   const free = `${formatSize(available)} are free`;
   const [first] = fit.choices;
   if (first === undefined) {
-    const line = `no dump fits: the smallest needs about ${formatSize(fit.bytes)}, ${free}; free some, or write elsewhere (--to)`;
+    const line = `no dump fits: the smallest needs ${formatSize(fit.room)} with a margin, ${free}; free some, or write elsewhere (--to)`;
     return { line, value: fit, flawed: true };
   }
   const size = formatSize(fit.bytes);

@@ -41,6 +41,8 @@ export interface Fit {
   readonly choices: readonly DumpChoice[];
   /** bytes that the first of them takes at the most, or is estimated to; of the smallest where none fits */
   readonly bytes: number;
+  /** bytes that have to be free for it */
+  readonly room: number;
   /** how to read the source: measured once */
   readonly reading: Partial<Reading>;
 }
@@ -55,11 +57,17 @@ export async function fitDump(
 ): Promise<Fit> {
   using memory = openMemory(libc, [source]);
   const reading = memory instanceof ElfMemory ? memory.reading : {};
-  const room = (available - LEFT_FREE) / MARGIN;
   const choices = ladder(wanted);
   // Two bitmaps of one bit a page.
   const headers = memory.endPfn / 4 + memory.noteBytes.length + 4 * memory.pageSize;
   const budget = defaultBudget(availableMemory());
+  const fit = (some: DumpChoice[], bytes: number): Fit => ({
+    choices: some,
+    bytes,
+    room: Math.ceil(bytes * MARGIN) + LEFT_FREE,
+    reading,
+  });
+  const fits = (bytes: number) => fit([], bytes).room <= available;
   let bytes = 0;
   let filtered: Awaited<ReturnType<typeof filterPages>> | undefined;
   let level: number | undefined;
@@ -70,10 +78,10 @@ export async function fitDump(
     }
     const { kept } = filtered;
     const atMost = headers + kept.count * (memory.pageSize + DESCRIPTOR);
-    if (atMost <= room) return { choices: choices.slice(index), bytes: atMost, reading };
+    if (fits(atMost)) return fit(choices.slice(index), atMost);
     const { bytesPerPage } = estimatePacking(libc, memory, kept, choice.codec);
     bytes = Math.round(headers + kept.count * (bytesPerPage + DESCRIPTOR));
-    if (bytes <= room) return { choices: choices.slice(index), bytes, reading };
+    if (fits(bytes)) return fit(choices.slice(index), bytes);
   }
-  return { choices: [], bytes, reading };
+  return fit([], bytes);
 }

@@ -223,6 +223,41 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     if (state === "complete") expect(await isWhole(directory)).toBe(true);
   });
 
+  it("a disk too full for all of the log: the end of it is there, and the rest is tried", async () => {
+    const through = withNames({
+      pwrite: (call, real, name) =>
+        name.endsWith("dmesg.txt.new") && (call.args[2] as number) > 600
+          ? call.fail("ENOSPC")
+          : real(...call.args),
+    });
+    const { report, lines } = await capture(to, source, NAME, { through });
+    expect(report).toMatchObject({ state: "complete", exitCode: 1 });
+    const { out } = await vmcopy("dmesg", source);
+    const log = readFileSync(join(directory, "dmesg.txt"), "utf8");
+    expect([log.length, out.endsWith(log)]).toEqual([Math.floor(Math.floor(out.length / 2) / 2), true]);
+    expect(lines.find((line) => line.includes("] log: "))).toMatch(
+      /log: the disk is full: the last \d+ B of 1\.9 KiB in dmesg/,
+    );
+  });
+
+  it("a disk so full that capture.json has no room for a new one: it is written over the old one", async () => {
+    let isFull = false;
+    const through = withNames({
+      open: (call, real, name) =>
+        isFull && name.endsWith(".new") ? call.fail("ENOSPC") : real(...call.args),
+      pwrite: (call, real, name) =>
+        isFull && name.endsWith("vmcore.incomplete") ? call.fail("ENOSPC") : real(...call.args),
+    });
+    const { report } = await capture(to, source, NAME, {
+      through,
+      said: (line) => {
+        isFull ||= /\] space: /.test(line);
+      },
+    });
+    expect(stepsOf(report).join(" ")).toBe("read target log crash space dump! dump-raw! name sync final");
+    expect(jsonOf(directory, "capture.json")).toMatchObject({ state: "log-only", actions: [] });
+  });
+
   it("no source: nothing is made, exit code 2, and the action of a failure", async () => {
     const onFailure = { fallbacks: [], actions: ["poweroff" as const] };
     const { report, lines } = await capture(

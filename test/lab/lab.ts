@@ -26,6 +26,13 @@ export interface Crash {
   crashkernel?: string;
   /** busybox sh script for the capture kernel; it starts in the ext4 disk /out, which comes back as `results`. */
   captureScript: string;
+  /**
+   * busybox sh script that is /init of the capture kernel, in place of the one that runs `captureScript`. It has to end
+   * the machine by powering it off; all of the ext4 disk /dev/vdb comes back as `results`.
+   */
+  captureInit?: string;
+  /** More for the capture kernel's command line. */
+  captureArguments?: string;
   /** The program under test, /bin/vmcopy in the capture kernel; null for none. */
   program?: string | null;
   /** `disk` leaves the program on a disk (as /in/vmcopy, in PATH too): for crash kernels too small to unpack it. */
@@ -87,15 +94,20 @@ export async function crashAndCapture(crash: Crash): Promise<Capture> {
       if (run.failure) throw keepFailure(run, run.failure);
       const results = join(directory, "results");
       await readDisk(outDisk, results);
+      if (crash.captureInit !== undefined) return captured(run, results, kernel, directory);
       const code = (await Bun.file(join(results, "exit-code")).text()).trim();
       if (code !== "0") throw keepFailure(run, `the capture script ended with exit code ${code}`);
-      const { console, milestones } = run;
-      return { console, milestones, results, kernel, dispose: () => removeRun(directory) };
+      return captured(run, results, kernel, directory);
     }
   } catch (error) {
     removeRun(directory);
     throw error;
   }
+}
+
+function captured(run: GuestRun, results: string, kernel: Kernel, directory: string): Capture {
+  const { console, milestones } = run;
+  return { console, milestones, results, kernel, dispose: () => removeRun(directory) };
 }
 
 /** Makes the images and disks in `directory`. `boot` counts from 1 and decides whether KASLR is off. */
@@ -114,6 +126,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
       ...crash.files,
       ...(program && !onDisk ? { "bin/vmcopy": { from: program } } : {}),
       capture: text(crash.captureScript),
+      ...(crash.captureInit === undefined ? {} : { "bin/init": text(crash.captureInit) }),
     }),
   ]);
   const first = join(directory, "first.cpio.zst");
@@ -121,7 +134,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     ...(await baseEntries(join(import.meta.dir, "init-first.sh"), modules)),
     ...(await withLibraries("kexec", "bin/kexec")),
     ...fileEntries({
-      "capture-command-line": text(`${captureCommandLine}${crash.machineChecks ? "" : " mce=off"}`),
+      "capture-command-line": text(captureCommandLineOf(crash)),
       ...(crash.workload ? { workload: text(crash.workload) } : {}),
     }),
   ]);
@@ -143,6 +156,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
       `${firstCommandLine(crash.crashkernel ?? "256M", boot)} ${crash.commandLine ?? ""}`.trimEnd(),
     disks: [{ path: inDisk, readOnly: true }, { path: outDisk }, ...(crash.disks ?? [])],
     devices: crash.devices,
+    ...(crash.captureInit === undefined ? {} : { doneLine: /reboot: Power down/ }),
   };
   return { machine, outDisk, kernel };
 }
@@ -159,7 +173,13 @@ function firstCommandLine(crashkernel: string, boot: number): string {
 // rootfstype=ramfs: as a tmpfs the initramfs may fill half the memory only, and vmcopy would be cut off.
 const captureCommandLine =
   `${common} irqpoll nr_cpus=1 reset_devices cgroup_disable=memory numa=off acpi_no_memhotplug ` +
-  "transparent_hugepage=never novmcoredd hest_disable rootfstype=ramfs rdinit=/init";
+  "transparent_hugepage=never novmcoredd hest_disable rootfstype=ramfs";
+
+function captureCommandLineOf({ captureInit, captureArguments = "", machineChecks = false }: Crash): string {
+  const checks = machineChecks ? "" : "mce=off ";
+  // bin/ is where files of the caller's are executable.
+  return `${captureCommandLine} ${checks}rdinit=${captureInit === undefined ? "/init" : "/bin/init"} ${captureArguments}`;
+}
 
 /** Keeps what a person needs to find out why, of the last five failures. */
 function keepFailure(run: GuestRun, reason: string): Error {
