@@ -1,6 +1,7 @@
 /** Bun and Deno agree: the same bytes, the same manifest, the same JSON and messages, the same exit codes. */
 import { beforeAll, describe, expect, it } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { temporaryFolder } from "./support/files.ts";
 import { type Result, type Runtime, run } from "./support/runtimes.ts";
 import { buildVmcore, PAGE } from "./support/vmcores.ts";
@@ -129,6 +130,40 @@ describe.each([
     expect(timeless(text.deno)).toBe(timeless(text.bun));
     expect(text.bun.stdout.length).toBeGreaterThan(100);
   });
+});
+
+it("capture: the same steps, and a dump that the other one verifies", async () => {
+  const to = (runtime: Runtime) => path(`captures by-${runtime}`);
+  const found = await both((runtime) => [
+    "capture",
+    "--json",
+    "--source",
+    SAMPLE,
+    "--to",
+    to(runtime),
+    "--name",
+    "one",
+  ]);
+  expect([found.bun.exitCode, found.deno.exitCode]).toEqual([0, 0]);
+  const [bun, deno] = RUNTIMES.map((runtime) => {
+    const { steps, crash, state, settings } = JSON.parse(
+      found[runtime].stdout.replaceAll(`by-${runtime}`, ""),
+    );
+    return {
+      steps: steps.map(({ name, ok }: { name: string; ok: boolean }) => [name, ok]),
+      crash,
+      state,
+      settings,
+    };
+  });
+  expect(deno).toEqual(bun);
+  expect(bun).toMatchObject({ state: "complete", crash: { message: "sysrq triggered crash" } });
+  const verified = await both((runtime) => [
+    "verify",
+    "-q",
+    join(to(runtime === "bun" ? "deno" : "bun"), "one/vmcore"),
+  ]);
+  expect([verified.bun.exitCode, verified.deno.exitCode]).toEqual([0, 0]);
 });
 
 it("bench: the same rows", async () => {

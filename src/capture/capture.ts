@@ -196,7 +196,8 @@ class Work {
 
   async #writeLog({ log }: Crash, directory: CaptureDirectory): Promise<void> {
     await this.#steps.run("log", () => {
-      if (log === undefined) throw new Error(`there is none to write to ${LOG}`);
+      if (log === undefined)
+        return { line: `there is none to write to ${LOG}`, value: undefined, flawed: true };
       const written = directory.writeLog(log);
       this.#saved = true;
       const flawed = written < log.length;

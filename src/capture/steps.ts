@@ -3,7 +3,8 @@
  * entry in capture.json. A step that fails is told and does not end the work: what comes after it may still save
  * something.
  */
-import { Interrupted } from "../errors.ts";
+import { LibcError } from "../../ffi/errno.ts";
+import { Interrupted, VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 
 export interface Step {
@@ -15,6 +16,8 @@ export interface Step {
   readonly seconds: number;
   /** what was done, or why it was not */
   readonly line: string;
+  /** of the error that ended it; null where none did */
+  readonly code: string | null;
 }
 
 /** What a step leaves. */
@@ -49,7 +52,7 @@ export class Steps {
       this.#tell(name, !flawed, at, line);
       return value;
     } catch (error) {
-      this.#tell(name, false, at, error instanceof Error ? error.message : String(error));
+      this.#tell(name, false, at, error instanceof Error ? error.message : String(error), codeOf(error));
       if (error instanceof Interrupted) throw error;
       return undefined;
     }
@@ -64,11 +67,16 @@ export class Steps {
     return this.list.every(({ ok }) => ok);
   }
 
-  #tell(name: string, ok: boolean, at: number, text: string): void {
+  #tell(name: string, ok: boolean, at: number, text: string, code: string | null = null): void {
     const line = this.shown(text);
-    this.list.push({ name, ok, at, seconds: this.seconds - at, line });
+    this.list.push({ name, ok, at, seconds: this.seconds - at, line, code });
     const stamped = `[${this.seconds.toFixed(2).padStart(7)}] ${name}: ${line}`;
     if (ok) this.#job.inform(stamped);
     else this.#job.warn(stamped);
   }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof VmcopyError) return error.code;
+  return error instanceof LibcError ? "E_IO" : "E_INTERNAL";
 }

@@ -5,7 +5,7 @@ import { type CaptureReport, capture as captureCrash } from "../capture/capture.
 import { DEFAULT_CONFIG, fileSettings } from "../capture/config-file.ts";
 import { kernelSettings } from "../capture/kernel-command-line.ts";
 import { readSetting, resolveSettings } from "../capture/settings.ts";
-import { EXIT_FAILED, VmcopyError } from "../errors.ts";
+import { EXIT_DATA, EXIT_FAILED, VmcopyError } from "../errors.ts";
 import { formatDuration } from "../units.ts";
 import type { Verb } from "./command.ts";
 
@@ -68,7 +68,7 @@ export const capture: Verb = {
     const seconds = (performance.now() - started) / 1000;
     return {
       exitCode: report.exitCode,
-      json: report,
+      json: toJson(report),
       text: toText(report, seconds),
       afterwards: () => end(report.actions),
     };
@@ -77,7 +77,7 @@ export const capture: Verb = {
     function end(actions: readonly Action[]): number {
       const problems = performActions(libc, actions);
       for (const problem of problems) terminal.fail(`capture: ${problem}`);
-      return problems.length > 0 ? EXIT_FAILED : report.exitCode;
+      return problems.length > 0 ? Math.max(report.exitCode, EXIT_DATA) : report.exitCode;
     }
   },
 };
@@ -134,6 +134,13 @@ function readCommandLine(): string {
   }
 }
 
+/** Where nothing could be saved, with the reason as any error has it. */
+function toJson(report: CaptureReport): object {
+  const failed = report.steps.find(({ ok }) => !ok);
+  if (report.exitCode !== EXIT_FAILED || failed === undefined) return report;
+  return { ...report, error: { code: failed.code ?? "E_IO", message: failed.line } };
+}
+
 const STATES: Record<CaptureReport["state"], string> = {
   complete: "captured",
   "log-only": "the log is saved, and no dump",
@@ -142,9 +149,9 @@ const STATES: Record<CaptureReport["state"], string> = {
 };
 
 function toText({ state, directory, crash, verified, dump }: CaptureReport, seconds: number): string {
-  const where = directory ?? "nothing could be saved";
-  const checked = verified === true ? ", read back and right" : "";
-  const lines = [`${where}: ${STATES[state]}${dump === null ? "" : checked}, in ${formatDuration(seconds)}`];
+  const checked = verified === true && dump !== null ? ", read back and right" : "";
+  const result = directory === null ? "nothing could be saved" : `${directory}: ${STATES[state]}${checked}`;
+  const lines = [`${result}, in ${formatDuration(seconds)}`];
   if (crash !== null)
     lines.push(`  ${crash.release ?? "an unknown kernel"}: ${crash.message ?? "no panic in the log"}`);
   return `${lines.join("\n")}\n`;

@@ -276,6 +276,14 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     expect(lines[0]).toMatch(/read: Cannot open .*none: no such file or directory \(ENOENT\)/);
   });
 
+  it("no source, as a program: one object, with the error that any command tells", async () => {
+    const { code, out, err } = await vmcopy("capture", "--source", path("none"), "--to", to, "--json");
+    expect(code).toBe(2);
+    const message = expect.stringMatching(/^Cannot open .*none: no such file or directory \(ENOENT\)/);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: "E_IO", message }, directory: null, exitCode: 2 });
+    expect(err.trimEnd().split("\n")).toHaveLength(2);
+  });
+
   it("a dump that is not on the disk as it was written: no name, and old ones stay", async () => {
     await capture(to, source, { name: "old" });
     const { report } = await capture(

@@ -21,6 +21,14 @@ const CASES: [string, string[], RegExp][] = [
   ["bench: two paths", ["bench", vmcore, "more"], /too many arguments/],
   ["info: two paths", ["info", vmcore, "more"], /too many paths \(more\)/],
   ["probe: two paths", ["probe", vmcore, "more"], /too many/],
+  ["capture: a path", ["capture", vmcore], /too many arguments/],
+  ["capture --keep 0", ["capture", "--keep", "0", "--source", vmcore, "--to", dest], /--keep/],
+  [
+    "capture --on-failure pray",
+    ["capture", "--on-failure", "pray", "--source", vmcore, "--to", dest],
+    /pray/,
+  ],
+  ["capture --name with a slash", ["capture", "--name", "a/b", "--source", vmcore, "--to", dest], /--name/],
   ["sample: no path", ["sample"], /missing/],
   ["sample: two paths", ["sample", dest, "more"], /too many arguments/],
   ["an unknown format", ["copy", "-f", "zip", vmcore, dest], /zip.*raw/],
@@ -85,6 +93,7 @@ describe("help and version", () => {
   it.concurrent.each([
     [["--help"], /Exit codes: 0 done/],
     [["copy", "--help"], /--map-size/],
+    [["capture", "--help"], /--on-failure.*On a workstation nothing happens to the machine/s],
     [["--version"], /^\d+\.\d+\.\d+\n$/],
   ])("%p is a result", async (args, words) => {
     const { exitCode, stdout, stderr } = await run("bun", args);
