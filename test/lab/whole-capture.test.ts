@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createRun, removeRun } from "./cache.ts";
 import { type Capture, crashAndCapture } from "./lab.ts";
-import { labProblems, vmcopyPath } from "./packages.ts";
+import { debianKernel, labProblems, vmcopyPath } from "./packages.ts";
 import { run } from "./run.ts";
 
 const minutes = 60_000;
@@ -14,14 +14,17 @@ const problems = labProblems();
 if (problems.length > 0) console.error(`LAB LEFT OUT: ${problems.join("; ")}`);
 const lab = problems.length > 0 ? describe.skip : describe;
 
+/** Shorter than a capture takes here, and longer than any of its pauses. */
+const WATCHDOG_SECONDS = 10;
 // No file system is mounted but what a program cannot do without.
 const captureInit = `#!/bin/busybox sh
 export PATH=/bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 while read -r module; do insmod "/modules/$module"; done < /modules/order
+insmod /modules/watchdog.ko; insmod /modules/softdog.ko soft_margin=${WATCHDOG_SECONDS}
 echo "LAB: init2"
-vmcopy capture --to /dev/vdb:/crash --final poweroff
+vmcopy capture --to /dev/vdb:/crash --final poweroff --watchdog /dev/watchdog
 echo "LAB: failed: vmcopy came back, exit code $?"
 poweroff -f
 `;
@@ -39,7 +42,15 @@ lab(
 
     beforeAll(async () => {
       scratch = createRun();
-      capture = await crashAndCapture({ memMiB: 640, captureScript: "", captureInit, captureArguments });
+      const kernel = await debianKernel();
+      const files = Object.fromEntries(
+        ["watchdog.ko", "softdog.ko"].map((name) => {
+          const [path = ""] = new Bun.Glob(`**/watchdog/${name}`).scanSync(kernel.modules as string);
+          return [`modules/${name}`, { from: join(kernel.modules as string, path) }];
+        }),
+      );
+      const crash = { memMiB: 640, kernel, files, captureScript: "", captureInit, captureArguments };
+      capture = await crashAndCapture(crash);
       const crashes = join(capture.results, "crash");
       const [name = "", ...others] = readdirSync(crashes);
       expect(others).toEqual([]);
@@ -55,21 +66,21 @@ lab(
 
     test("every step is on the console, the last is the machine's power", () => {
       const told = lines.flatMap((line) => /^\[ *\d+\.\d\d\] (\w+): /.exec(line)?.[1] ?? []);
-      expect(told).toEqual([
-        "read",
-        "target",
-        "log",
-        "crash",
-        "space",
-        "dump",
-        "verify",
-        "name",
-        "unmount",
-        "final",
-      ]);
+      expect(told.join(" ")).toBe(
+        "watchdog read target log crash space dump verify name unmount watchdog final",
+      );
       // The program's own option wins over the kernel's.
       expect(lines.findIndex((line) => /\] final: poweroff$/.test(line))).toBeGreaterThan(0);
       expect(capture.milestones.done).toBeGreaterThan(capture.milestones.init2 ?? Number.NaN);
+    });
+
+    test("a watchdog is fed while it works, and stopped", () => {
+      const said = `/dev/watchdog is fed while this works; it resets the machine after ${WATCHDOG_SECONDS} s without`;
+      expect(
+        lines.filter((line) => line.includes("watchdog: ")).map((line) => line.replace(/^\[ *[\d.]+\] /, "")),
+      ).toEqual([`watchdog: ${said}`, "watchdog: stopped"]);
+      // What the kernel says where one is closed without being told to stop, or not fed.
+      expect(lines.join("\n")).not.toMatch(/did not stop|Initiating system reboot/);
     });
 
     test("settings come from the kernel's command line, a mistake there costs a line", () => {
