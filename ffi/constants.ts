@@ -39,6 +39,7 @@ export const SYNC_FILE_RANGE_WAIT_BEFORE = 1;
 export const SYNC_FILE_RANGE_WRITE = 2;
 export const SYNC_FILE_RANGE_WAIT_AFTER = 4;
 
+export const POLLIN = 1;
 export const POLLOUT = 4;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;

@@ -1,5 +1,14 @@
 /** An open file: a descriptor with its path, so that an error can name it. */
-import { BLKGETSIZE64, O_CLOEXEC, O_DIRECTORY, O_RDONLY, POLLOUT, S_IFBLK, S_IFMT } from "./constants.ts";
+import {
+  BLKGETSIZE64,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  POLLIN,
+  POLLOUT,
+  S_IFBLK,
+  S_IFMT,
+} from "./constants.ts";
 import { EAGAIN, EINTR, EIO, LibcError } from "./errno.ts";
 import type { FileStatus, FileSystemStatus, Libc } from "./libc.ts";
 import { POLLFD } from "./structs.ts";
@@ -86,12 +95,26 @@ export class File implements Disposable {
     }
   }
 
+  /** Reads what there is, where the file stands. @returns bytes read; 0 at its end @throws LibcError */
+  read(address: number, length: number): number {
+    return this.libc.retry("read", this.path, () => this.#calls.read(this.fd, address, length));
+  }
+
   /** Waits until it takes data again, or the time is over. @param timeout milliseconds @throws LibcError */
   waitUntilWritable(timeout: number): void {
+    this.#wait(POLLOUT, timeout);
+  }
+
+  /** Waits until there is something to read, its end too. @returns false where the time is over @throws LibcError */
+  waitUntilReadable(timeout: number): boolean {
+    return this.#wait(POLLIN, timeout) > 0;
+  }
+
+  #wait(events: number, timeout: number): number {
     const at = this.libc.structure();
     this.libc.structureView.setInt32(POLLFD.fd, this.fd, true);
-    this.libc.structureView.setInt16(POLLFD.events, POLLOUT, true);
-    this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, timeout));
+    this.libc.structureView.setInt16(POLLFD.events, events, true);
+    return this.libc.retry("wait for", this.path, () => this.#calls.poll(at, 1, timeout));
   }
 
   truncate(size: number): void {

@@ -1,5 +1,5 @@
 /**
- * The program: commands, exit codes, and how errors are said. The only file that knows process.argv and
+ * The program: commands, personalities, exit codes, and how errors are said. The only file that knows process.argv and
  * process.exit.
  *
  * Exit codes: 0 done; 1 the data is not what it should be; 2 it could not be done; 130 Ctrl-C; 143 SIGTERM.
@@ -10,6 +10,7 @@ import { LibcError } from "../ffi/errno.ts";
 import { Libc } from "../ffi/libc.ts";
 import type { Outcome, Verb } from "./commands/command.ts";
 import { EXIT_FAILED, EXIT_OK, VmcopyError } from "./errors.ts";
+import { personalityOf } from "./personalities/personality.ts";
 import { Terminal } from "./ui/terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -107,6 +108,18 @@ function described(error: unknown): { code: string; message: string; exitCode: n
   };
 }
 
-process.exitCode = await main(process.argv.slice(2));
+/** Another program by its name, or vmcopy. @returns the exit code */
+async function run(name: string, args: string[]): Promise<number> {
+  const personality = personalityOf(name, args);
+  if (personality === undefined) return await main(args);
+  try {
+    return await (await personality.load())(await Libc.load(), personality.args);
+  } catch (error) {
+    return report(error, "", false);
+  }
+}
+
+// argv[0] of a compiled program is the runtime's name; argv0 is what it was called by.
+process.exitCode = await run(process.argv0, process.argv.slice(2));
 // Signal handlers would keep the process alive in some runtimes.
 process.exit();

@@ -38,7 +38,9 @@ const CAPTURED: Place[] = ["src/copy/", "src/verify/", "src/dmesg/"];
 
 /** From top to bottom: who may import what, besides files of the same folder. The first that fits a file counts. */
 const IMPORTS: [from: Place, to: Place[]][] = [
-  ["src/cli.ts", ["src/commands/", "src/ui/", "ffi/", ...LEAVES]],
+  ["src/cli.ts", ["src/commands/", "src/personalities/personality.ts", "src/ui/", "ffi/", ...LEAVES]],
+  // Other programs' command lines: engines below them, as below the commands.
+  ["src/personalities/", ["src/personalities/", ...ENGINES, ...ENGINE, "src/ui/"]],
   ["src/commands/", [...ENGINES, "src/capture/", ...ENGINE, "src/ui/"]],
   ["src/capture/", [...CAPTURED, ...ENGINE]],
   // The renderers draw by the means of the terminal's tables.
@@ -185,6 +187,8 @@ const g = await import("./g.ts");`;
     ["src/pack/build.ts", "../vmcore/elf.ts"],
     ["src/copy/raw.ts", "../commands/copy.ts"],
     ["src/commands/copy.ts", "../cli.ts"],
+    ["src/personalities/vmcore-dmesg.ts", "../commands/dmesg.ts"],
+    ["src/copy/raw.ts", "../personalities/getopt.ts"],
     ["src/errors.ts", "./job.ts"],
     ["src/copy/raw.ts", "bun:ffi"],
     ["src/copy/raw.ts", "commander"],

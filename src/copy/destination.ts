@@ -18,6 +18,8 @@ export interface DestinationOptions {
   readonly direct: boolean;
   readonly force: boolean;
   readonly resume: boolean;
+  /** a dump that by an estimate may not fit is refused, not only warned of: there is a smaller one to try */
+  readonly mustFit?: boolean | undefined;
 }
 
 /** What kind of thing `dest` is; a path that does not exist is to become a file. @throws LibcError */
@@ -67,6 +69,7 @@ export function openSink(opening: Opening): Sink {
     const space = sink.space();
     if (space.available < size - resumedAt) {
       const warning = checkSpace(options.dest, opening.need(), space);
+      if (warning !== undefined && options.mustFit === true) throw new VmcopyError("E_NO_SPACE", warning);
       if (warning !== undefined) warn(warning);
     }
     if (!resumes) beginAnew();

@@ -31,6 +31,10 @@ export interface FilteredOptions extends Omit<DestinationOptions, "sparse" | "re
   readonly jobs: number;
   /** members of a split set; 1: one dump */
   readonly split: number;
+  /** their names; undefined: `dest` with .1, .2 and so on */
+  readonly members?: readonly string[] | undefined;
+  /** bytes that a dump may have at the most */
+  readonly mostBytes?: number | undefined;
   /** tell what would be kept, write nothing */
   readonly dryRun: boolean;
   /** bytes for the filter; undefined: by free memory */
@@ -65,6 +69,10 @@ export interface FilteredReport {
   readonly anonymousRssBytes: number;
   readonly manifest: string | null;
   readonly pages: PageCounts;
+  /** pages that have data of their own in the dumps, of an ELF file zeros in small gaps too */
+  readonly storedPages: number;
+  /** max_mapnr */
+  readonly endPfn: number;
   /** pages that could not be read */
   readonly unreadable: number;
   /** the dump, or its source, is marked incomplete */
@@ -80,7 +88,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
   const started = performance.now();
   const { sources, split } = options;
   using memory = openMemory(libc, sources, options);
-  const dests = split === 1 ? [options.dest] : memberNames(options.dest, split);
+  const dests = split === 1 ? [options.dest] : (options.members ?? memberNames(options.dest, split));
   for (const source of sources) for (const dest of dests) refuseSameFile(libc, source, dest);
   const problems: string[] = [];
   const warn = (line: string) => {
@@ -135,6 +143,8 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
     anonymousRssBytes: anonymous.value,
     manifest: written[0]?.manifest ?? null,
     pages: counts,
+    storedPages: total(written, "storedPages"),
+    endPfn: memory.endPfn,
     unreadable,
     incomplete: memory.incomplete || unreadable > 0,
     problems,
@@ -148,7 +158,7 @@ function memberNames(dest: string, count: number): string[] {
 
 function total(
   written: readonly Written[],
-  name: "bytesWritten" | "size" | "zeroPages" | "unreadable",
+  name: "bytesWritten" | "size" | "zeroPages" | "storedPages" | "unreadable",
 ): number {
   return written.reduce((sum, member) => sum + member[name], 0);
 }

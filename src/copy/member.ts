@@ -49,6 +49,7 @@ export interface Written {
   /** bytes of the dump */
   readonly size: number;
   readonly zeroPages: number;
+  readonly storedPages: number;
   readonly unreadable: number;
   readonly incomplete: boolean;
   /** its path, or null where there is none */
@@ -81,7 +82,7 @@ export async function writeMember(member: Member): Promise<Written> {
     breathe: () => job.breathe(),
     beginAnew: () => removeStale(libc, partial),
   });
-  using file = new DumpFile(libc, sink, chunkSize, hasManifest);
+  using file = new DumpFile(libc, sink, chunkSize, hasManifest, options.mostBytes);
   const flatten = options.flatten || (kind === "stream" && options.format === "kdump");
   const output: DumpOutput = flatten ? new FlattenedFile(file) : file;
   const unreadable: number[] = [];
@@ -107,6 +108,7 @@ export async function writeMember(member: Member): Promise<Written> {
         bytesWritten: sink.bytesWritten,
         size: file.size,
         zeroPages: zeroPages(),
+        storedPages: done,
         unreadable: unreadable.length,
         incomplete: isIncomplete,
         manifest: manifest === undefined ? null : manifestPath(dest),

@@ -3,12 +3,14 @@ import type { Libc } from "../../ffi/libc.ts";
 import { openMemory } from "../dump/open.ts";
 import { VmcopyError } from "../errors.ts";
 import { AddressSpace } from "../vmcore/address-space.ts";
-import { type LogRecord, readLog } from "../vmcore/log.ts";
+import { clearedBefore, type LogRecord, readLog } from "../vmcore/log.ts";
 import type { Method } from "../vmcore/window.ts";
 
 export interface DmesgOptions {
   readonly source: string;
   readonly method?: Method | undefined;
+  /** leave out what came before the log was last cleared (dmesg --clear) */
+  readonly sinceClear?: boolean | undefined;
 }
 
 export interface DmesgReport {
@@ -18,8 +20,10 @@ export interface DmesgReport {
   readonly problems: readonly string[];
 }
 
+const NO_CLEAR = "where the log was cleared is not told (clear_seq): all of it is given";
+
 /** @throws VmcopyError E_UNSUPPORTED where the log cannot be looked for; LibcError */
-export function readDmesg(libc: Libc, { source, method }: DmesgOptions): DmesgReport {
+export function readDmesg(libc: Libc, { source, method, sinceClear }: DmesgOptions): DmesgReport {
   // A few hundred KiB are read: a window need not be measured for that.
   using memory = openMemory(libc, [source], { method, mapSize: 1 << 20 });
   using space = AddressSpace.of(libc, memory);
@@ -30,5 +34,10 @@ export function readDmesg(libc: Libc, { source, method }: DmesgOptions): DmesgRe
       `Cannot find the log in ${source}: VMCOREINFO has neither SYMBOL(prb) nor SYMBOL(log_buf)`,
     );
   }
-  return { source, release: memory.info.release ?? null, records: log.records, problems: log.problems };
+  const release = memory.info.release ?? null;
+  if (sinceClear !== true) return { source, release, records: log.records, problems: log.problems };
+  const first = clearedBefore(space);
+  const problems = first === undefined ? [...log.problems, NO_CLEAR] : log.problems;
+  const records = log.records.filter(({ seq }) => seq >= Number(first ?? 0n));
+  return { source, release, records, problems };
 }

@@ -5,6 +5,7 @@
  */
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
+import { VmcopyError } from "../errors.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
 import type { Sink } from "../sink/sink.ts";
 import { Digests } from "./digests.ts";
@@ -42,12 +43,14 @@ export class DumpFile implements DumpOutput, Disposable {
   /**
    * @param chunkSize bytes of a chunk of the manifest, a divisor or a multiple of 1 MiB
    * @param digesting whether a manifest is wanted; its sink can be read then
+   * @param most bytes that it may have: what would go beyond is refused as a full disk would
    */
   constructor(
     libc: Libc,
     sink: Sink,
     chunkSize: number,
     private readonly digesting: boolean,
+    private readonly most = Number.POSITIVE_INFINITY,
   ) {
     this.#libc = libc;
     this.#sink = sink;
@@ -68,7 +71,7 @@ export class DumpFile implements DumpOutput, Disposable {
     if (offset !== this.#start + this.#length) {
       if (this.#length > 0 && offset < this.#start) {
         // Something from further back: what is gathered goes on afterwards.
-        await this.#sink.data(address, length, offset);
+        await this.#put(address, length, offset);
         return;
       }
       await this.#flush();
@@ -143,8 +146,20 @@ export class DumpFile implements DumpOutput, Disposable {
     // First: should the write fail, the same bytes are not tried again.
     this.#start = start + length;
     this.#length = 0;
-    await this.#sink.data(this.#buffer.address, length, start);
+    await this.#put(this.#buffer.address, length, start);
     this.#sink.settle(start + length);
+  }
+
+  /** @throws VmcopyError E_NO_SPACE, with what fits written */
+  async #put(address: number, length: number, offset: number): Promise<void> {
+    const fits = Math.min(length, Math.max(0, this.most - offset));
+    if (fits > 0) await this.#sink.data(address, fits, offset);
+    if (fits < length) {
+      throw new VmcopyError(
+        "E_NO_SPACE",
+        `Cannot write ${this.#sink.path}: it would be larger than ${this.most} bytes, the limit that was given`,
+      );
+    }
   }
 
   /** What is written once more has another digest. */

@@ -1,5 +1,6 @@
 /** A kdump-compressed dump, or a split set of them, as a crashed machine's memory. */
 import type { File } from "../../ffi/file.ts";
+import { CODEC_FLAGS, type CodecName } from "../codec/packed.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Architecture, CrashMemory, PageReader, PfnRun } from "../vmcore/memory.ts";
 import { countNotes, findNote, NT_PRSTATUS } from "../vmcore/notes.ts";
@@ -63,6 +64,13 @@ export class KdumpMemory implements CrashMemory {
       for (const file of files) file.close();
       throw error;
     }
+  }
+
+  /** As its header says; each page says of itself which it really has. */
+  get codec(): CodecName {
+    const { status } = (this.members[0] as KdumpMember).main;
+    const codecs = Object.keys(CODEC_FLAGS) as CodecName[];
+    return codecs.find((name) => (Number(status) & CODEC_FLAGS[name]) !== 0) ?? "none";
   }
 
   get path(): string {

@@ -38,7 +38,7 @@ export class Terminal implements Job {
 
   /** Writes the result. @param text whole lines */
   result(text: string): void {
-    writeAll(1, text);
+    writeText(1, text);
   }
 
   /** One line of what is done or went well. Left out when quiet. */
@@ -52,7 +52,7 @@ export class Terminal implements Job {
 
   /** The one line that says why the program could not do it. */
   fail(line: string): void {
-    writeAll(2, `${paint(this.#colours(process.stderr), "bad", "vmcopy:")} ${printable(line)}\n`);
+    writeText(2, `${paint(this.#colours(process.stderr), "bad", "vmcopy:")} ${printable(line)}\n`);
   }
 
   start(label: string, total: number, already = 0): void {
@@ -61,7 +61,7 @@ export class Terminal implements Job {
       label,
       total,
       already,
-      write: (text) => writeAll(2, text),
+      write: (text) => writeText(2, text),
       now: () => performance.now(),
       isTerminal: process.stderr.isTTY === true,
       columns: process.stderr.columns,
@@ -101,7 +101,7 @@ export class Terminal implements Job {
 
   #line(text: string): void {
     if (this.#progress !== undefined) this.#progress.note(text);
-    else writeAll(2, `${text}\n`);
+    else writeText(2, `${text}\n`);
   }
 
   #colours(stream: { isTTY?: boolean; columns?: number }): boolean {
@@ -114,7 +114,7 @@ export class Terminal implements Job {
 }
 
 /** Writes at once and whole: the program may end right after. A reader that is gone is no error of ours. */
-function writeAll(fd: 1 | 2, text: string): void {
+export function writeText(fd: 1 | 2, text: string): void {
   let rest = new TextEncoder().encode(text);
   while (rest.length > 0) {
     try {

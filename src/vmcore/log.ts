@@ -28,3 +28,18 @@ export function readLog(space: AddressSpace): Log | undefined {
   if (hasPrintkRing(info)) return readPrintkRing(space);
   return hasRecordBuffer(info) ? readRecordBuffer(space) : undefined;
 }
+
+/**
+ * The first record that is not cleared, by its seq: clear_seq, a pair of values of which a latch tells the valid one
+ * (Linux 5.12 and later). @returns undefined where it cannot be read
+ */
+export function clearedBefore(space: AddressSpace): bigint | undefined {
+  const { info } = space.memory;
+  const symbol = info.symbol("clear_seq");
+  const values = info.offset("latched_seq.val");
+  if (symbol === undefined || values === undefined) return undefined;
+  const bytes = space.readVirtual(symbol, values + 16);
+  if (bytes === undefined) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return view.getBigUint64(values + 8 * (view.getUint32(0, true) & 1), true);
+}
