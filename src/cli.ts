@@ -40,7 +40,8 @@ async function main(args: string[]): Promise<number> {
     .configureOutput({ outputError: () => {} })
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 the data is not what it should be, 2 it could not be done.\n" +
+      "\nCalled as makedumpfile or vmcore-dmesg (by a link's name, or as the first argument), it takes their options.\n" +
+        "Exit codes: 0 done, 1 the data is not what it should be, 2 it could not be done.\n" +
         "Sizes: 4096, 64K, 4M, 1G (powers of 1024). Help on a command: vmcopy <command> --help",
     );
   for (const name of verbsFor(args)) {

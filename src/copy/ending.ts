@@ -70,7 +70,11 @@ export function failed(failure: Failure): unknown {
   if (error instanceof LibcError || error instanceof VmcopyError) {
     const code = error instanceof VmcopyError ? error.code : isSpaceError(error) ? "E_NO_SPACE" : "E_IO";
     const exitCode = error instanceof VmcopyError ? error.exitCode : undefined;
-    const advice = code === "E_NO_SPACE" ? `; free up to ${formatSize(size - done)} there` : "";
+    // A limit that was given is none that room on the disk helps with.
+    const advice =
+      code === "E_NO_SPACE" && error instanceof LibcError
+        ? `; free up to ${formatSize(size - done)} there`
+        : "";
     return new VmcopyError(code, `${error.message}: ${progress}${advice}${kept}`, exitCode, { cause: error });
   }
   return new Error(`Cannot copy ${source}: ${(error as Error).message}: ${progress}${kept}`, {

@@ -100,6 +100,8 @@ export async function writeMember(member: Member): Promise<Written> {
         job.update(done * memory.pageSize);
         await job.breathe();
       }
+      // Of an ELF file zero pages are none to add.
+      job.update(pages * memory.pageSize);
       await output.finish(await writer.finish());
       const isIncomplete = memory.incomplete || unreadable.length > 0;
       const manifest = hasManifest ? manifestOf(member, file, chunkSize, unreadable) : undefined;

@@ -1,4 +1,6 @@
 /** Runs the program as a user does: a command line in, exit code and both outputs back. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { BUN, ROOT } from "./files.ts";
 
 export interface Ended {
@@ -24,6 +26,20 @@ export function shellLine(...args: string[]): string {
 
 export async function vmcopy(...args: string[]): Promise<Ended> {
   return await ended(Bun.spawn(commandLine(...args), { stdin: "ignore", stdout: "pipe", stderr: "pipe" }));
+}
+
+/** Runs the program as it is when called by another name, as through a link. */
+export async function called(name: string, ...args: string[]): Promise<Ended> {
+  const options = { argv0: name, stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
+  return await ended(Bun.spawn(commandLine(...args), options));
+}
+
+/** Makes a program of that name in a folder, for scripts: vmcopy as it is when called by it. @returns its path */
+export function programNamed(folder: string, name: string): string {
+  mkdirSync(folder, { recursive: true });
+  const line = commandLine().map((word) => `'${word}'`);
+  writeFileSync(join(folder, name), `#!/bin/bash\nexec -a ${name} ${line.join(" ")} "$@"\n`, { mode: 0o755 });
+  return join(folder, name);
 }
 
 /** Runs a shell script. */

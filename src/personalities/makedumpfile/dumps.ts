@@ -75,7 +75,7 @@ async function firstThatFits(libc: Libc, messages: Messages, request: Request): 
 }
 
 function common(libc: Libc, request: Request, dest: string): Omit<FilteredOptions, "codec" | "level"> {
-  const { sources, dests, format, flatten, jobs, memory, nonMmap } = request;
+  const { sources, format, flatten, jobs, memory, nonMmap } = request;
   return {
     sources,
     dest,
@@ -91,9 +91,13 @@ function common(libc: Libc, request: Request, dest: string): Omit<FilteredOption
     // Scripts that move a dump know of no second file.
     manifest: false,
     sha256: false,
-    // An incomplete dump of an earlier run is in nobody's way: makedumpfile's has the dump's own name.
-    force: request.force || dests.some((name) => libc.status(incompletePath(name)) !== undefined),
+    force: replaces(libc, request),
   };
+}
+
+/** An incomplete dump of an earlier run is in nobody's way: makedumpfile's has the dump's own name. */
+export function replaces(libc: Libc, { force, dests }: Request): boolean {
+  return force || dests.some((name) => libc.status(incompletePath(name)) !== undefined);
 }
 
 /** Whether the members are a whole set. @returns the codec of its pages @throws VmcopyError E_NOT_VMCORE where it has a gap */

@@ -6,7 +6,7 @@ import { formatRecord } from "../../dmesg/format.ts";
 import { EXIT_OK, Interrupted, VmcopyError } from "../../errors.ts";
 import { toFile, toStandardOutput } from "../log-output.ts";
 import { type Personality, reasonOf } from "../personality.ts";
-import { createDump, reassemble } from "./dumps.ts";
+import { createDump, reassemble, replaces } from "./dumps.ts";
 import { HELP_LINES, VERSION_LINES } from "./help.ts";
 import { Messages } from "./messages.ts";
 import { type Request, readRequest } from "./options.ts";
@@ -55,7 +55,7 @@ async function work(
     refuseExisting(libc, dest, force);
   if (mode === "rearrange") {
     const [dest = ""] = dests;
-    await rearrangeStream(libc, messages, { dest, force });
+    await rearrangeStream(libc, messages, { dest, force: replaces(libc, request) });
     messages.common("", `The dumpfile is saved to ${dest}.`);
     return EXIT_OK;
   }

@@ -66,7 +66,7 @@ export class Messages implements Job {
   }
 
   warn(line: string): void {
-    this.error(line);
+    this.error(`makedumpfile: ${line}`);
   }
 
   start(label: string, totalBytes: number): void {

@@ -168,10 +168,10 @@ function atoi(text: string): number {
 
 /** As it was asked for, whether it can be or not. */
 function messageLevel(given: ReadonlyMap<Name, string | undefined>): number {
-  // Only whether the command line is right is to be told then.
-  if (given.has("checkParams") && !given.has("messageLevel")) return DEFAULT_LEVEL;
   const level = given.has("messageLevel") ? atoi(given.get("messageLevel") ?? "") : DEFAULT_LEVEL;
   if (level > MOST_LEVEL || level < 0) return level;
+  // What is wrong with the command line is all that it is asked for.
+  if (given.has("checkParams")) return DEFAULT_LEVEL;
   return level | (given.has("debug") ? DEBUG : 0) | (given.has("showStats") ? REPORT : 0);
 }
 
