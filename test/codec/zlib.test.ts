@@ -16,18 +16,23 @@ const SLACK = 8;
 const { kernels, base } = privateKernels(2 * MOST + 3 * GUARD + 64);
 const memory = new Uint8Array(kernels.memory.buffer);
 const output = base + MOST + GUARD;
+/** What all that is no page is filled with. */
+const FILLER = 0xa5;
+const untouched = new Uint8Array(2 * MOST + GUARD).fill(FILLER);
 const result = new Uint32Array(kernels.memory.buffer, output + MOST + GUARD, 4);
 
 /** Packs a page between guards, looks after them, and holds what inflate makes of it against the page. */
 function packed(page: Uint8Array): Uint8Array {
   const size = page.length;
-  memory.fill(0xa5, base, result.byteOffset);
+  memory.fill(FILLER, base, result.byteOffset);
   memory.set(page, base);
   const length = kernels.packPages(ZLIB, base, 1, size, output, result.byteOffset) >>> 0;
   expect(Buffer.compare(memory.subarray(base, base + size), page)).toBe(0);
   const before = memory.subarray(base + size, output);
   const behind = memory.subarray(output + size + SLACK, result.byteOffset);
-  expect([before, behind].map((guard) => guard.findIndex((byte) => byte !== 0xa5))).toEqual([-1, -1]);
+  for (const guard of [before, behind]) {
+    expect(Buffer.compare(guard, untouched.subarray(0, guard.length))).toBe(0);
+  }
   const stored = memory.slice(output, output + length);
   expect([result[0], length <= size]).toEqual([length, true]);
   if (length === 0) {
@@ -132,6 +137,15 @@ describe.each(SIZES)("a page of %d bytes", (size) => {
       zeros.copyWithin(size - length, size - 3000, size - 3000 + length);
       const { matches } = trace(zeros);
       if (length >= 18) expect(matches.at(-1)?.distance).toBe(3000 - length);
+    }
+  });
+
+  it("ends a match where it ends, though what is behind it goes on", () => {
+    for (let length = 1; length < 80; length++) {
+      const bytes = new Random(length).fill(new Uint8Array(160)).fill(FILLER, length);
+      const page = placed(size, bytes, [size - 3000]);
+      page.set(bytes.subarray(0, length), size - length);
+      packed(page);
     }
   });
 
@@ -254,13 +268,14 @@ it.each([
   let longestItem = 0;
   for (let seed = 1; seed <= count; seed++) {
     const stored = packed(patchwork(new Random(seed * 3 + size), size));
-    if (stored.length === 0 || stored.length === size) continue;
+    // A page costs the tracer more than all else.
+    if (seed % 4 > 0 || stored.length === 0 || stored.length === size) continue;
     const { type, items } = traceDeflate(stored);
     types.set(type, (types.get(type) ?? 0) + 1);
     longestItem = Math.max(longestItem, ...items);
   }
-  expect(types.get(2)).toBeGreaterThan(count / 2);
-  if (size === 4096) expect(types.get(1)).toBeGreaterThan(count / 10);
+  expect(types.get(2)).toBeGreaterThan(count / 8);
+  if (size === 4096) expect(types.get(1)).toBeGreaterThan(count / 40);
   expect(longestItem).toBe(7);
 });
 
