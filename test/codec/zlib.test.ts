@@ -142,10 +142,12 @@ describe.each(SIZES)("a page of %d bytes", (size) => {
 
   it("ends a match where it ends, though what is behind it goes on", () => {
     for (let length = 1; length < 80; length++) {
-      const bytes = new Random(length).fill(new Uint8Array(160)).fill(FILLER, length);
-      const page = placed(size, bytes, [size - 3000]);
-      page.set(bytes.subarray(0, length), size - length);
-      packed(page);
+      for (const more of [1, 3, 8, 100]) {
+        const bytes = new Random(length).fill(new Uint8Array(200)).fill(FILLER, length, length + more);
+        const page = placed(size, bytes, [size - 3000]);
+        page.set(bytes.subarray(0, length), size - length);
+        packed(page);
+      }
     }
   });
 
