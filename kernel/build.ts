@@ -99,7 +99,7 @@ export async function labKernel(
         ...["bash", here("build.sh"), tree, objects, `-${suffix}`, out, configs.join(":"), ...patches],
       ]);
     },
-    12,
+    20,
   );
   return {
     name: label,

@@ -1,5 +1,5 @@
 // The kernel series on real /proc/vmcores: stock, without mmap, and ours. Each kernel crashes and is its own capture
-// kernel; what a program sees there (windows.c) and what vmcopy finds is compared between them. One version for each
+// kernel; what a program sees there (windows/) and what vmcopy finds is compared between them. One version for each
 // run: 6.12 unless VMCOPY_LAB_VERSION says another.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
@@ -77,7 +77,8 @@ lab(`the kernel series on ${version}${reason}`, () => {
       const kernel = await labKernel(version, name);
       const work = name === "no-mmap" ? "bytes" : "tables bytes windows ways";
       captures[name] = await crash(kernel, script(work), RAGGED);
-      probes[name] = await crash(kernel, "vmcopy probe --json > /out/probe; [ $? -le 1 ]", COUNTED);
+      const cost = name === "no-mmap" ? "" : "windows cost > /out/cost || exit 2\n";
+      probes[name] = await crash(kernel, `${cost}vmcopy probe --json > /out/probe; [ $? -le 1 ]`, COUNTED);
     }
   }, 25 * minutes);
 
@@ -158,6 +159,37 @@ lab(`the kernel series on ${version}${reason}`, () => {
     });
     expect(stock).toBeGreaterThan(300);
     if (hasHugeWindows) expect(ours).toBeLessThanOrEqual(stock / 10);
+  });
+
+  test("ours: what the README has of instructions a page", () => {
+    const [stock, ours] = (["stock", "ours"] as const).map((name) => text(probes[name], "cost"));
+    console.log(`instructions a page, ${version}\nstock\n${stock}ours\n${ours}`);
+    const times = (pattern: string, own = 0) => {
+      const [before, after] = [stock, ours].map((cost) =>
+        Number(new RegExp(`^cost ${pattern} ([\\d.]+)`, "m").exec(cost ?? "")?.[1]),
+      );
+      return ((before ?? Number.NaN) - own) / ((after ?? Number.NaN) - own);
+    };
+    expect(times("across the border, 4 MiB: map")).toBeGreaterThan(2.5);
+    expect(times("whole file: map")).toBeGreaterThan(2.5);
+    // Copying is an instruction a byte; it is the rest that is saved.
+    expect(times("read 1024 KiB:", 4096)).toBeGreaterThan(20);
+    const anyWindow = [
+      "4 KiB",
+      "64 KiB",
+      "2 MiB",
+      "4 MiB",
+      "64 MiB",
+      "4 MiB not aligned",
+      "64 MiB not aligned",
+    ];
+    for (const size of anyWindow) {
+      for (const what of ["map", "map .*map and touch"])
+        expect([size, what, times(`inside, ${size}: ${what}`) > 0.98]).toEqual([size, what, true]);
+    }
+    if (!hasHugeWindows) return;
+    expect(times("inside, 64 MiB: map")).toBeGreaterThan(20);
+    expect(times("inside, 64 MiB: map .*map and touch")).toBeGreaterThan(1.5);
   });
 
   test("splitting, protecting, moving, forking, writing and refusing are as on stock", () => {
