@@ -5,13 +5,15 @@
 import type { Libc } from "../../ffi/libc.ts";
 import { copyFiltered } from "../copy/filtered.ts";
 import { copyRaw } from "../copy/raw.ts";
+import { spaceNeed } from "../copy/space.ts";
 import { manifestPath } from "../dump/manifest.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { incompletePath } from "../sink/file.ts";
 import { formatPercent, formatSize } from "../units.ts";
+import { Vmcore } from "../vmcore/vmcore.ts";
 import { type CaptureDirectory, DUMP } from "./directory.ts";
-import { type DumpChoice, type Fit, fitDump } from "./fitting.ts";
+import { type DumpChoice, type Fit, fitDump, roomFor } from "./fitting.ts";
 import type { Settings } from "./settings.ts";
 import type { Done, Steps } from "./steps.ts";
 
@@ -80,7 +82,7 @@ function describeFit(wanted: DumpChoice, available: number, fit: Fit): Done<Fit>
   const free = `${formatSize(available)} are free`;
   const [first] = fit.choices;
   if (first === undefined) {
-    const line = `no dump fits: the smallest needs ${formatSize(fit.room)} with a margin, ${free}; free some, or write elsewhere (--to)`;
+    const line = `no dump fits: the smallest needs ${formatSize(roomFor(fit.bytes))} with a margin, ${free}; free some, or write elsewhere (--to)`;
     return { line, value: fit, flawed: true };
   }
   const size = formatSize(fit.bytes);
@@ -138,7 +140,8 @@ async function filtered(
   };
 }
 
-async function raw({ libc, job, directory, settings }: DumpPlace): Promise<Done<DumpRecord>> {
+async function raw({ libc, job, directory, settings, available }: DumpPlace): Promise<Done<DumpRecord>> {
+  checkRoom(libc, settings.source, available());
   const report = await copyRaw(libc, job, {
     source: settings.source,
     dest: directory.file(DUMP),
@@ -164,6 +167,17 @@ async function raw({ libc, job, directory, settings }: DumpPlace): Promise<Done<
     },
     flawed: lost > 0,
   };
+}
+
+/** @throws VmcopyError E_NO_SPACE where a raw copy would fill the disk; E_NOT_VMCORE */
+function checkRoom(libc: Libc, source: string, available: number): void {
+  using vmcore = Vmcore.open(libc, source);
+  const room = roomFor(spaceNeed(vmcore, 0, true).likely);
+  if (room <= available) return;
+  throw new VmcopyError(
+    "E_NO_SPACE",
+    `Cannot copy all memory: it needs ${formatSize(room)} with a margin, ${formatSize(available)} are free`,
+  );
 }
 
 /** What an attempt that failed has left. @throws LibcError */

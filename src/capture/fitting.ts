@@ -12,6 +12,7 @@ import type { Job } from "../job.ts";
 import { availableMemory } from "../memory-usage.ts";
 import { ElfMemory } from "../vmcore/elf-memory.ts";
 import type { Reading } from "../vmcore/elf-page-reader.ts";
+import { countRuns } from "../vmcore/pfn-runs.ts";
 
 /** What a dump is to have. */
 export interface DumpChoice {
@@ -41,10 +42,13 @@ export interface Fit {
   readonly choices: readonly DumpChoice[];
   /** bytes that the first of them takes at the most, or is estimated to; of the smallest where none fits */
   readonly bytes: number;
-  /** bytes that have to be free for it */
-  readonly room: number;
   /** how to read the source: measured once */
   readonly reading: Partial<Reading>;
+}
+
+/** Bytes that have to be free for a dump of so many. */
+export function roomFor(bytes: number): number {
+  return Math.ceil(bytes * MARGIN) + LEFT_FREE;
 }
 
 /** @param available bytes @throws VmcopyError, LibcError where the source cannot be read; Interrupted */
@@ -60,14 +64,11 @@ export async function fitDump(
   const choices = ladder(wanted);
   // Two bitmaps of one bit a page.
   const headers = memory.endPfn / 4 + memory.noteBytes.length + 4 * memory.pageSize;
+  const unpacked = (pages: number) => headers + pages * (memory.pageSize + DESCRIPTOR);
+  // Where there is room for all of memory, nobody has to look at it twice.
+  const all = unpacked(countRuns(memory.ram));
+  if (roomFor(all) <= available) return { choices, bytes: all, reading };
   const budget = defaultBudget(availableMemory());
-  const fit = (some: DumpChoice[], bytes: number): Fit => ({
-    choices: some,
-    bytes,
-    room: Math.ceil(bytes * MARGIN) + LEFT_FREE,
-    reading,
-  });
-  const fits = (bytes: number) => fit([], bytes).room <= available;
   let bytes = 0;
   let filtered: Awaited<ReturnType<typeof filterPages>> | undefined;
   let level: number | undefined;
@@ -77,11 +78,11 @@ export async function fitDump(
       filtered = await filterPages(libc, job, memory, { level: choice.level | memory.dumpLevel, budget });
     }
     const { kept } = filtered;
-    const atMost = headers + kept.count * (memory.pageSize + DESCRIPTOR);
-    if (fits(atMost)) return fit(choices.slice(index), atMost);
+    const atMost = unpacked(kept.count);
+    if (roomFor(atMost) <= available) return { choices: choices.slice(index), bytes: atMost, reading };
     const { bytesPerPage } = estimatePacking(libc, memory, kept, choice.codec);
     bytes = Math.round(headers + kept.count * (bytesPerPage + DESCRIPTOR));
-    if (fits(bytes)) return fit(choices.slice(index), bytes);
+    if (roomFor(bytes) <= available) return { choices: choices.slice(index), bytes, reading };
   }
-  return fit([], bytes);
+  return { choices: [], bytes, reading };
 }

@@ -44,7 +44,7 @@ export const capture: Verb = {
       .option("-d, --level <level>", "dump level, as copy has it (default 31)")
       .option("--dump-level <level>", "the same")
       .option("-c, --compress <codec>", "zstd, zlib, lzo, snappy or none (default zstd)")
-      .option("-j, --jobs <n>", "pack on so many threads (default: one a processor)")
+      .option("-j, --jobs <n>", "pack on so many threads (default: one a processor, as far as memory allows)")
       .option("--verify", "read the dump back from the disk, past the page cache (the default)")
       .option("--no-verify", "do not")
       .option("--keep <n>", "captures to keep there, this one among them, or all (default all)")

@@ -3,11 +3,13 @@ import { beforeAll, beforeEach, describe, expect, it } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { RB_AUTOBOOT, RB_HALT_SYSTEM, RB_POWER_OFF } from "../../ffi/constants.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { STATFS } from "../../ffi/structs.ts";
 import { type Action, performActions } from "../../src/capture/actions.ts";
 import { ladder } from "../../src/capture/fitting.ts";
 import { Interrupted } from "../../src/errors.ts";
 import { capture, isWhole, jsonOf, listing, stepsOf, WHOLE } from "../support/captures.ts";
-import { flip } from "../support/engines.ts";
+import { flip, same } from "../support/engines.ts";
 import { injected, temporaryFolder } from "../support/files.ts";
 import type { Rules } from "../support/inject.ts";
 import { failingOn, type NamedRule, withNames } from "../support/inject-names.ts";
@@ -256,6 +258,39 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     });
     expect(stepsOf(report).join(" ")).toBe("read target log crash space dump! dump-raw! name sync final");
     expect(jsonOf(directory, "capture.json")).toMatchObject({ state: "log-only", actions: [] });
+  });
+
+  const firstFails = (): NonNullable<Parameters<typeof withNames>[0]["open"]> => {
+    let tried = 0;
+    return (call, real, name) =>
+      name.endsWith("vmcore.incomplete") && tried++ === 0 ? call.fail("EIO") : real(...call.args);
+  };
+
+  it("a dump that fails for another reason than space: all memory, byte for byte", async () => {
+    const { report } = await capture(to, source, NAME, { through: withNames({ open: firstFails() }) });
+    expect(stepsOf(report).join(" ")).toBe(
+      "read target log crash space dump! dump-raw verify name sync final",
+    );
+    expect(report).toMatchObject({ state: "complete", verified: true, exitCode: 1 });
+    expect(report.dump).toMatchObject({ format: "raw", dumpLevel: 0, reduced: true });
+    expect(same(source, join(directory, "vmcore"))).toBe(true);
+  });
+
+  it("which has to fit, and leave the disk room", async () => {
+    const through: Libc = withNames({
+      open: firstFails(),
+      fstatfs: (call, real) => {
+        const result = real(...call.args);
+        const blockSize = through.structureView.getBigInt64(STATFS.f_bsize, true);
+        through.structureView.setBigUint64(STATFS.f_bavail, (20n << 20n) / blockSize, true);
+        return result;
+      },
+    });
+    const { report, lines } = await capture(to, source, NAME, { through });
+    expect(stepsOf(report).join(" ")).toBe("read target log crash space dump! dump-raw! name sync final");
+    expect(lines.join("\n")).toMatch(
+      /dump-raw: Cannot copy all memory: it needs 2\d.* with a margin, 20 MiB are free/,
+    );
   });
 
   it("no source: nothing is made, exit code 2, and the action of a failure", async () => {
