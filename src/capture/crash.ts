@@ -93,5 +93,5 @@ function deathOf({ seconds, ...death }: Panic) {
 }
 
 function encodeLog(records: Log["records"]): Uint8Array {
-  return new TextEncoder().encode(records.map((record) => formatRecord(record, false)).join(""));
+  return new TextEncoder().encode(records.map((record) => formatRecord(record)).join(""));
 }

@@ -40,7 +40,7 @@ export const dmesg: Verb = {
         })),
         problems,
       },
-      text: records.map((record) => formatRecord(record, options.caller === true)).join(""),
+      text: records.map((record) => formatRecord(record, { caller: options.caller === true })).join(""),
     };
   },
 };

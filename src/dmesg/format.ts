@@ -1,16 +1,27 @@
-/** Log records as dmesg and makedumpfile --dump-dmesg print them. */
+/** Log records as dmesg, makedumpfile --dump-dmesg and vmcore-dmesg print them. */
 import type { LogRecord } from "../vmcore/log.ts";
 
 const NEWLINE = 10;
 const TAB = 9;
 
-/** `[    1.234567] text`, further lines indented, whatever cannot be printed as \xNN. @returns whole lines */
-export function formatRecord({ nanoseconds, caller, text }: LogRecord, withCaller: boolean): string {
+export interface RecordStyle {
+  /** say which task or CPU a record is of */
+  readonly caller?: boolean;
+  /** further lines of a record stand below the first; vmcore-dmesg's do not */
+  readonly indented?: boolean;
+}
+
+/** `[    1.234567] text`, whatever cannot be printed as \xNN. @returns whole lines */
+export function formatRecord(
+  record: LogRecord,
+  { caller = false, indented = true }: RecordStyle = {},
+): string {
+  const { nanoseconds, text } = record;
   const seconds = nanoseconds / 1_000_000_000n;
   const micros = (nanoseconds % 1_000_000_000n) / 1000n;
   const time = `[${String(seconds).padStart(5)}.${String(micros).padStart(6, "0")}] `;
-  const prefix = withCaller && caller !== undefined ? `${time}[${caller.padStart(6)}] ` : time;
-  return `${prefix}${printable(text, prefix.length)}\n`;
+  const prefix = caller && record.caller !== undefined ? `${time}[${record.caller.padStart(6)}] ` : time;
+  return `${prefix}${printable(text, indented ? prefix.length : 0)}\n`;
 }
 
 function printable(text: Uint8Array, indent: number): string {

@@ -19,7 +19,7 @@ export const vmcoreDmesg: Personality = async (libc: Libc, args: readonly string
   try {
     const { records, problems } = readDmesg(libc, { source });
     for (const problem of problems) say(`vmcore-dmesg: ${source}: ${problem}`);
-    toStandardOutput(libc, records.map((record) => formatRecord(record, false)).join(""));
+    toStandardOutput(libc, records.map((record) => formatRecord(record, { indented: false })).join(""));
     return records.length === 0 && problems.length > 0 ? EXIT_FAILED : EXIT_OK;
   } catch (error) {
     say(`vmcore-dmesg: ${reasonOf(error)}`);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "bun:test";
 import { formatRecord } from "../../src/dmesg/format.ts";
 import { AddressSpace } from "../../src/vmcore/address-space.ts";
-import { readLog } from "../../src/vmcore/log.ts";
+import { clearedBefore, readLog } from "../../src/vmcore/log.ts";
 import { FakeMemory } from "../support/fake-memory.ts";
 import { libc } from "../support/files.ts";
 import { Random } from "../support/random.ts";
@@ -34,6 +34,8 @@ const RING = {
   "OFFSET(prb_data_ring.size_bits)": 0,
   "OFFSET(prb_data_ring.data)": 8,
   "OFFSET(atomic_long_t.counter)": 0,
+  "SYMBOL(clear_seq)": at(0x2100).toString(16),
+  "OFFSET(latched_seq.val)": 8,
 };
 const PLACE = { ring: 0x3000, descriptors: 0x4000, infos: 0x5000, text: 0x7000 };
 const COUNT_BITS = 3;
@@ -122,6 +124,15 @@ describe("the printk ring", () => {
     ring.add("first");
     ring.add("second", { state });
     expect(ring.texts()).toEqual(isThere ? ["first", "second"] : ["first"]);
+  });
+
+  it.each([0, 1])("where it was cleared is told by value %d of the two", (valid) => {
+    const { memory } = new Ring();
+    memory.put(0x2100, BigInt(valid + 2));
+    memory.put(0x2108, 17n);
+    memory.put(0x2110, 18n);
+    using space = AddressSpace.of(libc, memory);
+    expect(clearedBefore(space)).toBe(17n + BigInt(valid));
   });
 
   it("a record without text, and one of a CPU", () => {
@@ -245,5 +256,5 @@ it.each([
   ["bell \x07, tab\t, é", "[    1.500000] bell \\x07, tab\t, \\xc3\\xa9\n"],
 ])("%j as dmesg prints it", (text, line) => {
   const record = { seq: 0, nanoseconds: 1_500_000_000n, level: 6, facility: 0, caller: "T1" };
-  expect(formatRecord({ ...record, text: new TextEncoder().encode(text) }, false)).toBe(line);
+  expect(formatRecord({ ...record, text: new TextEncoder().encode(text) })).toBe(line);
 });

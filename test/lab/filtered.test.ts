@@ -115,6 +115,23 @@ for (const [name, { kernel, isOdd, isKnown }] of KERNELS)
       expect(text("dmesg.json")).toContain(PANIC);
     });
 
+    test("in the capture kernel, called as makedumpfile and vmcore-dmesg", async () => {
+      for (const name of ["vmcore-dmesg", "makedumpfile", "stream"])
+        expect([name, text(`${name}.code`).trim(), text(`${name}.err`)]).toEqual([name, "0", ""]);
+      expect(text("vmcore-dmesg.json")).toContain(PANIC);
+      expect(text("vmcore-dmesg.json")).toBe(await run("vmcore-dmesg", ["vmcore-dmesg", vmcore]));
+      const said = text("makedumpfile.json");
+      const { pages } = json("filtered");
+      expect(said).toContain(`Original pages  : 0x${pages.total.toString(16).padStart(16, "0")}\n`);
+      expect(said).toContain(`Free pages              : 0x${pages.free.toString(16).padStart(16, "0")}\n`);
+      expect(said).toEndWith("The dumpfile is saved to /out/named.\n\nmakedumpfile Completed.\n");
+      expect(text("stream.json")).toEndWith(
+        "The dumpfile is saved to /out/named-R.\n\nmakedumpfile Completed.\n",
+      );
+      for (const name of ["named", "named-R"])
+        expect([name, tried("verify", join(capture.results, name), vmcore).exitCode]).toEqual([name, 0]);
+    });
+
     test("the dump of the capture kernel is right against what dd took", async () => {
       const dump = join(capture.results, "dump31");
       expect(JSON.parse(await vmcopy("verify", "verify", "--json", dump, vmcore)).ok).toBe(true);

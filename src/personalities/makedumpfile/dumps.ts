@@ -27,7 +27,7 @@ export async function createDump(libc: Libc, messages: Messages, request: Reques
     messages.common("", `The dumpfiles are saved to ${names}.`);
   }
   if (!report.incomplete || dryRun) return EXIT_OK;
-  messages.common("It is incomplete: some pages could not be read.");
+  messages.common("It is incomplete.");
   return EXIT_FAILED;
 }
 

@@ -68,7 +68,7 @@ async function work(
   const { records, problems } = readDmesg(libc, { source, sinceClear: request.partialDmesg });
   for (const problem of problems) messages.error(`makedumpfile: ${source}: ${problem}`);
   if (records.length === 0 && problems.length > 0) return EXIT_FAILED;
-  const text = records.map((record) => formatRecord(record, false)).join("");
+  const text = records.map((record) => formatRecord(record)).join("");
   if (flatten) toStandardOutput(libc, text);
   else toFile(libc, dests[0] ?? "", text, force);
   messages.common("", `The dmesg log is saved to ${flatten ? "STDOUT" : dests[0]}.`);
