@@ -190,7 +190,13 @@ class Work {
       const expanded = expandName(name, summary, this.#started);
       const directory = CaptureDirectory.create(this.#libc, target.path, expanded);
       const type = target.fileSystemType === undefined ? "" : `${target.fileSystemType}, `;
-      return { line: `${directory.path}: ${type}${formatSize(target.available)} free`, value: directory };
+      // In a capture kernel that is its initramfs; somebody who tries it elsewhere knows what he does.
+      const flawed = this.#options.mayEnd && target.isInMemory;
+      const warning = flawed
+        ? "; it lies in memory, and is GONE when the machine restarts: name a disk (--to)"
+        : "";
+      const line = `${directory.path}: ${type}${formatSize(target.available)} free${warning}`;
+      return { line, value: directory, flawed };
     });
   }
 

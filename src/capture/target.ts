@@ -6,7 +6,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { setTimeout } from "node:timers";
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, S_IFBLK, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import {
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  RAMFS_MAGIC,
+  S_IFBLK,
+  S_IFDIR,
+  S_IFMT,
+  TMPFS_MAGIC,
+} from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
@@ -89,6 +98,12 @@ export class Target {
   get available(): number {
     using directory = File.open(this.libc, this.path);
     return directory.fileSystem().available;
+  }
+
+  /** It is gone when the machine restarts: the initramfs itself, as a rule. */
+  get isInMemory(): boolean {
+    using directory = File.open(this.libc, this.path);
+    return [TMPFS_MAGIC, RAMFS_MAGIC].includes(directory.fileSystem().type);
   }
 
   /** Makes everything durable; unmounts what was mounted. @throws LibcError */

@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RB_AUTOBOOT, RB_HALT_SYSTEM, RB_POWER_OFF } from "../../ffi/constants.ts";
+import { RB_AUTOBOOT, RB_HALT_SYSTEM, RB_POWER_OFF, TMPFS_MAGIC } from "../../ffi/constants.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { STATFS } from "../../ffi/structs.ts";
 import { type Action, performActions } from "../../src/capture/actions.ts";
@@ -258,6 +258,24 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     });
     expect(stepsOf(report).join(" ")).toBe("read target log crash space dump! dump-raw! name sync final");
     expect(jsonOf(directory, "capture.json")).toMatchObject({ state: "log-only", actions: [] });
+  });
+
+  it("a place in memory is used and told, where the machine will restart", async () => {
+    const through = () => {
+      const libc: Libc = withNames({
+        fstatfs: (call, real) => {
+          const result = real(...call.args);
+          libc.structureView.setBigInt64(STATFS.f_type, BigInt(TMPFS_MAGIC), true);
+          return result;
+        },
+      });
+      return libc;
+    };
+    const { report, lines } = await capture(to, source, NAME, { through: through(), mayEnd: true });
+    expect(report).toMatchObject({ state: "complete", exitCode: 1 });
+    expect(lines[1]).toContain("GONE when the machine restarts: name a disk (--to)");
+    const elsewhere = await capture(to, source, NAME, { through: through() });
+    expect(elsewhere.report.exitCode).toBe(0);
   });
 
   const firstFails = (): NonNullable<Parameters<typeof withNames>[0]["open"]> => {

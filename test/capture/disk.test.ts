@@ -85,71 +85,70 @@ const filesIn = (directory: string, files = IN_ONE) => [
   ...files.map((file) => `crash/${directory}/${file}`),
 ];
 
-describe.skipIf(!canMount)(
-  `a device${canMount ? "" : " (skipped: loop devices and mounts need root)"}`,
-  () => {
-    it("is mounted, written and unmounted; its files are called by its name", async () => {
-      const device = await disk(64);
-      const ended = await capture(device);
-      expect([ended.code, steps(ended)]).toEqual([
-        0,
-        "read target log crash space dump verify name unmount final",
-      ]);
-      expect(ended.files).toEqual(filesIn("one"));
-      expect(ended.report.directory).toBe(`${device}:/var/crash/one`);
-      expect(lineOf(ended, "target")).toMatch(new RegExp(`^${device}:/var/crash/one.incomplete: ext4, `));
-      // Nothing is mounted, no mount point is left, no path of one was told.
-      expect(ended.err).not.toMatch(/vmcopy\.\d/);
-      expect(ended.err).not.toMatch(new RegExp(`^${device} `, "m"));
-    });
+const skipped = canMount ? "" : " (skipped: loop devices and mounts need root)";
 
-    it.each([
-      ["ext2", "mkfs.ext2 -q"],
-      ["one that ends in no journal", "mkfs.ext4 -q -O ^has_journal"],
-    ])("with %s is mounted too", async (_, make) => {
-      const ended = await capture(await disk(64, make));
-      expect([ended.code, lineOf(ended, "target")]).toEqual([0, expect.stringContaining(": ext4, ")]);
-    });
+describe.skipIf(!canMount)(`a device${skipped}`, () => {
+  it("is mounted, written and unmounted; its files are called by its name", async () => {
+    const device = await disk(64);
+    const ended = await capture(device);
+    expect([ended.code, steps(ended)]).toEqual([
+      0,
+      "read target log crash space dump verify name unmount final",
+    ]);
+    expect(ended.files).toEqual(filesIn("one"));
+    expect(ended.report.directory).toBe(`${device}:/var/crash/one`);
+    expect(lineOf(ended, "target")).toMatch(new RegExp(`^${device}:/var/crash/one.incomplete: ext4, `));
+    // Nothing is mounted, no mount point is left, no path of one was told.
+    expect(ended.err).not.toMatch(/vmcopy\.\d/);
+    expect(ended.err).not.toMatch(new RegExp(`^${device} `, "m"));
+  });
 
-    it.each<[string, () => Promise<string>, RegExp]>([
-      [
-        "that is not there",
-        async () => path("no-device"),
-        /Cannot mount .*no-device: there is no such device; is its driver loaded/,
-      ],
-      ["that is a file", async () => source, /Cannot mount .*source: it is no block device; name one/],
-      [
-        "without a file system",
-        async () => await disk(64, ""),
-        /holds no file system that this kernel knows; tried: ext4/,
-      ],
-      [
-        "that is read-only",
-        async () => await disk(64, "mkfs.ext4 -q", "-r"),
-        /read-only.*name one that can be written/,
-      ],
-    ])("%s: one line, exit code 2, and the end of the log on the console", async (_, make, message) => {
-      const ended = await capture(await make());
-      expect([ended.code, steps(ended)]).toEqual([2, "read target! final"]);
-      expect(lineOf(ended, "target")).toMatch(message);
-      expect(ended.err).toContain("Kernel panic - not syncing: sysrq triggered crash\n");
-      expect(ended.err).not.toMatch(/vmcopy\.\d/);
-    });
+  it.each([
+    ["ext2", "mkfs.ext2 -q"],
+    ["one that ends in no journal", "mkfs.ext4 -q -O ^has_journal"],
+  ])("with %s is mounted too", async (_, make) => {
+    const ended = await capture(await disk(64, make));
+    expect([ended.code, lineOf(ended, "target")]).toEqual([0, expect.stringContaining(": ext4, ")]);
+  });
 
-    it("that comes late is waited for", async () => {
-      const device = await disk(64);
-      const link = path("late");
-      const ended = await capture(link, ["--wait", "20"], `{ sleep 1; ln -s ${device} ${link}; } &`);
-      expect([ended.code, ended.report.directory]).toEqual([0, `${link}:/var/crash/one`]);
-    });
-  },
-);
+  it.each<[string, () => Promise<string>, RegExp]>([
+    [
+      "that is not there",
+      async () => path("no-device"),
+      /Cannot mount .*no-device: there is no such device; is its driver loaded/,
+    ],
+    ["that is a file", async () => source, /Cannot mount .*source: it is no block device; name one/],
+    [
+      "without a file system",
+      async () => await disk(64, ""),
+      /holds no file system that this kernel knows; tried: ext4/,
+    ],
+    [
+      "that is read-only",
+      async () => await disk(64, "mkfs.ext4 -q", "-r"),
+      /read-only.*name one that can be written/,
+    ],
+  ])("%s: one line, exit code 2, and the end of the log on the console", async (_, make, message) => {
+    const ended = await capture(await make());
+    expect([ended.code, steps(ended)]).toEqual([2, "read target! final"]);
+    expect(lineOf(ended, "target")).toMatch(message);
+    expect(ended.err).toContain("Kernel panic - not syncing: sysrq triggered crash\n");
+    expect(ended.err).not.toMatch(/vmcopy\.\d/);
+  });
+
+  it("that comes late is waited for", async () => {
+    const device = await disk(64);
+    const link = path("late");
+    const ended = await capture(link, ["--wait", "20"], `{ sleep 1; ln -s ${device} ${link}; } &`);
+    expect([ended.code, ended.report.directory]).toEqual([0, `${link}:/var/crash/one`]);
+  });
+});
 
 /** Leaves so many MiB free. */
 const fill = (device: string, mib: number) => `
   mount ${device} ${mount}; fallocate -l $(( $(df -B1 --output=avail ${mount} | tail -1) - ${Math.round(mib * MIB)} )) ${mount}/filler; umount ${mount}`;
 
-describe.skipIf(!canMount)("a disk that is nearly full", () => {
+describe.skipIf(!canMount)(`a disk that is nearly full${skipped}`, () => {
   it.each([
     [30, ["-d", "0", "-c", "none"], "0 zstd"],
     [12, ["-d", "0"], "31 zstd"],
@@ -192,7 +191,7 @@ describe.skipIf(!canMount)("a disk that is nearly full", () => {
   });
 });
 
-describe.skipIf(!canMount)("read back", () => {
+describe.skipIf(!canMount)(`read back${skipped}`, () => {
   it("from the disk: what changed below the file system is found", async () => {
     const device = await disk(64);
     const script = `mount ${device} ${mount} && ${BUN} ${join(ROOT, "test/support/change-disk.ts")} ${source} ${mount} ${device}`;
