@@ -1,5 +1,6 @@
 /** makedumpfile's command lines: what they ask for, and that they are right or wrong as makedumpfile itself finds them. */
 import { describe, expect, it } from "bun:test";
+import { threadsFor } from "../../src/personalities/makedumpfile/dumps.ts";
 import { type Request, readRequest } from "../../src/personalities/makedumpfile/options.ts";
 import { called, shell } from "../support/program.ts";
 
@@ -71,6 +72,19 @@ const ASKED =
 -b 4 v d|--cyclic-buffer 64 v d|--non-mmap v d|--show-stats -D v d|-l -- v -d|--split -F v a b|-f v d|-c -l v d`
     .split(/[|\n]/)
     .map((line) => [line] as [string]);
+
+describe("threads", () => {
+  const MiB = 1 << 20;
+  it.each([
+    ["as many as asked for", 2, 8, 4096 * MiB, 2],
+    ["no more than processors", 64, 4, 4096 * MiB, 4],
+    ["no more than half of the memory has room for", 64, 32, 200 * MiB, 3],
+    ["one at least", 8, 8, 20 * MiB, 1],
+    ["by processors where the memory is not known", 8, 4, 0, 4],
+  ])("%s", (_, wanted, processors, available, threads) => {
+    expect(threadsFor(wanted, processors, available)).toBe(threads);
+  });
+});
 
 describe("--check-params says what makedumpfile says", () => {
   it.concurrent.each(ASKED)("%j", async (line) => {

@@ -6,12 +6,15 @@ import { KdumpMemory } from "../../dump/kdump-reader.ts";
 import { openMemory } from "../../dump/open.ts";
 import { EXIT_OK, VmcopyError } from "../../errors.ts";
 import { LEAST_BUDGET, MOST_BUDGET } from "../../filter/filter.ts";
+import { availableMemory } from "../../memory-usage.ts";
 import { incompletePath } from "../../sink/file.ts";
 import type { Messages } from "./messages.ts";
 import type { Request } from "./options.ts";
 import { reportLines } from "./report.ts";
 
 const EXIT_FAILED = 1;
+/** Memory that a thread takes, about. */
+const THREAD_BYTES = 30 << 20;
 /** Where a dry run's bytes go: zero pages are known only when all are read. */
 const NOWHERE = "/dev/null";
 
@@ -81,7 +84,7 @@ function common(libc: Libc, request: Request, dest: string): Omit<FilteredOption
     dest,
     format,
     flatten,
-    jobs: Math.min(jobs, availableParallelism()),
+    jobs: threadsFor(jobs, availableParallelism(), availableMemory()),
     split: 1,
     // The filter of a dry run is not enough to count zero pages.
     dryRun: false,
@@ -93,6 +96,17 @@ function common(libc: Libc, request: Request, dest: string): Omit<FilteredOption
     sha256: false,
     force: replaces(libc, request),
   };
+}
+
+/**
+ * Threads to start of those that were asked for. Scripts ask for one a processor, whatever the crash kernel's memory:
+ * one thread less is a slower dump, one too many may be none.
+ *
+ * @param available bytes; 0: not known
+ */
+export function threadsFor(wanted: number, processors: number, available: number): number {
+  const room = available > 0 ? Math.floor(available / 2 / THREAD_BYTES) : processors;
+  return Math.max(1, Math.min(wanted, processors, room));
 }
 
 /** An incomplete dump of an earlier run is in nobody's way: makedumpfile's has the dump's own name. */
