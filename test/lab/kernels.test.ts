@@ -215,6 +215,23 @@ lab(`the kernel series on ${version}${reason}`, () => {
   });
 
   test(
+    "ours: a window of 1 GiB can be split, protected, moved and forked as any other",
+    async () => {
+      const machine = { memMiB: 3072, program: null };
+      const kernel = await labKernel(version, "ours");
+      const capture = await crash(kernel, "windows gigantic > /out/windows", machine);
+      const found = text(capture, "windows").trim().split("\n");
+      expect(found).toContain(`attributes 1 GiB: cached ${hasHugeWindows ? "pmd" : "pte"}`);
+      expect(found.at(-1)).toBe("done: ok");
+      expect(found.filter((line) => line.includes("same")).length).toBe(5);
+      expect(found.filter((line) => line.includes("DIFFERENT"))).toEqual([]);
+      expect(splats(capture)).toEqual([]);
+      capture.dispose();
+    },
+    5 * minutes,
+  );
+
+  test(
     "ours: each patch builds and boots on those before it",
     async () => {
       const steps = patchesOf(version, "ours").length;

@@ -83,7 +83,10 @@ unsigned char *map(uint64_t size, uint64_t offset)
 
 int same(const unsigned char *window, uint64_t size, uint64_t offset)
 {
-	for (uint64_t done = 0; done < size; done += CHUNK) {
+	/* Of a gigantic window a part is enough. */
+	uint64_t next = size > 256 * MIB ? 32 * CHUNK : CHUNK;
+
+	for (uint64_t done = 0; done < size; done += next) {
 		uint64_t step = size - done < CHUNK ? size - done : CHUNK;
 
 		read_all(other, step, offset + done, step);
