@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { installPackages } from "./debian.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+/** Bun gives up on a test after this long, in milliseconds: a busy machine is no failure, a hang is one. */
+const TIMEOUT = 120_000;
 const requireAll = process.env.VMCOPY_REQUIRE_ALL === "1";
 let failedSteps = 0;
 
@@ -36,9 +38,6 @@ function step(name: string, command: string[]): void {
   console.log(`${name} failed (exit code ${status})`);
   failedSteps++;
 }
-
-/** Bun gives up on a test after this long, in milliseconds: a busy machine is no failure, a hang is one. */
-const TIMEOUT = 120_000;
 
 /** Runs `bun test`, shows what it prints, and reads its closing lines. */
 async function runTests(paths: string[]): Promise<{ passed: number; failed: number; skipped: number }> {

@@ -47,7 +47,8 @@ export async function runBench(libc: Libc, job: Job, options: BenchOptions): Pro
   // The buffer's own pages are there before the first row is timed.
   for (let at = 0; at < BUFFER; at += libc.pageSize) buffer.bytes(at, 1)[0] = 1;
   const touch = pageTouch(libc.backend, libc.pageSize);
-  const bench: Workbench = { source: vmcore.file, nowhere, buffer: buffer.address, touch };
+  const { file: source, physical } = vmcore;
+  const bench: Workbench = { source, nowhere, buffer: buffer.address, touch, physical };
   const warmUp = vmcore.backing === "procfs" ? 0 : 1;
   job.start("bench", bytes * (rows.length * options.repeat + warmUp));
   try {

@@ -2,27 +2,35 @@
 import { LibcError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { memoryUsage } from "../memory-usage.ts";
+import { firstWindow } from "../vmcore/layout.ts";
 import type { Vmcore } from "../vmcore/vmcore.ts";
 
 /** The process's other memory grows too: the least of so many is the window's. */
 const ATTEMPTS = 3;
 
 /**
- * Bytes by which VmPTE grows while one window is mapped, of the first PT_LOAD with room for it.
+ * Bytes by which VmPTE grows while one window is mapped, of the first PT_LOAD with room for it, at a multiple of its size
+ * in physical memory where that fits.
  *
  * @param size bytes of the window
  * @param touch whether each page is touched: a lazy mapping has no page tables before
  * @returns undefined where no PT_LOAD has room for the window, or it cannot be mapped
  */
 export function pageTableGrowth(vmcore: Vmcore, size: number, touch: boolean): number | undefined {
-  const range = vmcore.ranges.find(({ mappable, length }) => mappable && length >= size);
-  if (range === undefined) return undefined;
   const { libc } = vmcore.file;
+  const places = vmcore.ranges.flatMap((range) => {
+    const start = firstWindow(range, vmcore.physical, size, libc.pageSize) % size;
+    return !range.mappable || range.length < size
+      ? []
+      : [range.offset + (start + size <= range.length ? start : 0)];
+  });
+  const [offset] = places;
+  if (offset === undefined) return undefined;
   let least = Infinity;
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = memoryUsage().pageTables;
-      using window = Mapping.ofFile(libc, vmcore.file, range.offset, size);
+      using window = Mapping.ofFile(libc, vmcore.file, offset, size);
       for (let at = 0; touch && at < size; at += libc.pageSize) libc.backend.peek(window.address + at);
       least = Math.min(least, memoryUsage().pageTables - before);
     }

@@ -7,13 +7,14 @@
  * touch  mmap, one word of each page, munmap.
  * copy   mmap, every byte by memcpy into one buffer, munmap.
  *
- * Windows follow the reading rules: no window straddles two PT_LOADs, and each is unmapped whole.
+ * Windows follow the reading rules: no window straddles two PT_LOADs, each is unmapped whole, and all but the first of a
+ * PT_LOAD begin at multiples of their size in physical memory.
  */
 import { MAP_FAILED, MAP_PRIVATE, PROT_READ } from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 import type { Job } from "../job.ts";
-import type { FileRange } from "../vmcore/layout.ts";
+import { type FileRange, firstWindow, type PhysicalMap } from "../vmcore/layout.ts";
 import type { BenchMode } from "./rows.ts";
 import type { Touch } from "./touch.ts";
 
@@ -31,6 +32,8 @@ export interface Workbench {
   /** address of {@link BUFFER} bytes */
   readonly buffer: number;
   readonly touch: Touch;
+  /** of the source */
+  readonly physical: PhysicalMap;
 }
 
 /**
@@ -50,8 +53,9 @@ export async function pass(
   let windows = 0;
   let bytes = 0;
   for (const range of ranges) {
-    for (let at = 0; at < range.length; at += size) {
-      const length = Math.min(size, range.length - at);
+    let next = firstWindow(range, bench.physical, size, bench.source.libc.pageSize);
+    for (let at = 0; at < range.length; at = next, next += size) {
+      const length = Math.min(next, range.length) - at;
       visit(range.offset + at, length);
       bytes += length;
       if (++windows >= BREATH_WINDOWS || bytes >= BREATH_BYTES) {

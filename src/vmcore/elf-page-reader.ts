@@ -7,7 +7,7 @@
 import { isMediumError, LibcError } from "../../ffi/errno.ts";
 import type { FaultGuard } from "../../ffi/guard.ts";
 import { Mapping } from "../../ffi/mapping.ts";
-import { rangeAt } from "./layout.ts";
+import { firstWindow, rangeAt } from "./layout.ts";
 import type { PageReader, PfnRun } from "./memory.ts";
 import { firstEndingAfter } from "./pfn-runs.ts";
 import type { Vmcore } from "./vmcore.ts";
@@ -157,19 +157,17 @@ export class ElfPageReader implements PageReader {
     const { file, ranges } = this.#vmcore;
     const { mapSize } = this.#reading;
     const range = rangeAt(ranges, offset);
-    // Windows begin at multiples of their size in physical memory, where a kernel that can maps them by 2 MiB.
-    const physical = this.#vmcore.physical.at(range.offset) ?? 0;
-    const grid = range.offset - ((physical - (physical % this.#pageSize)) % mapSize);
-    const begin = grid + Math.floor((offset - grid) / mapSize) * mapSize;
-    const start = Math.max(range.offset, begin);
-    const length = Math.min(begin + mapSize, range.offset + range.length) - start;
+    const first = firstWindow(range, this.#vmcore.physical, mapSize, this.#pageSize);
+    const inRange = offset - range.offset;
+    const start = inRange < first ? 0 : first + Math.floor((inRange - first) / mapSize) * mapSize;
+    const length = Math.min(inRange < first ? first : mapSize, range.length - start);
     try {
       if (!range.mappable) throw new LibcError("mmap", file.path, 22);
-      this.#window = Mapping.ofFile(file.libc, file, start, length);
-      this.#windowOffset = start;
+      this.#window = Mapping.ofFile(file.libc, file, range.offset + start, length);
+      this.#windowOffset = range.offset + start;
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
-      this.#refused = { offset: start, end: start + length };
+      this.#refused = { offset: range.offset + start, end: range.offset + start + length };
     }
     return this.#window;
   }

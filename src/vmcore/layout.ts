@@ -52,6 +52,17 @@ export function rangeAt(ranges: readonly FileRange[], offset: number): FileRange
   return range;
 }
 
+/**
+ * Bytes of the first window in a range, when windows are to end at multiples of their size in physical memory: there a
+ * kernel that can maps them by 2 MiB.
+ *
+ * @param size bytes of the other windows, a multiple of the page size
+ */
+export function firstWindow(range: FileRange, physical: PhysicalMap, size: number, pageSize: number): number {
+  const start = physical.at(range.offset) ?? 0;
+  return size - ((start - (start % pageSize)) % size);
+}
+
 /** What tells the physical addresses of a stretch of the file. */
 export type PhysicalExtent = Pick<Segment, "offset" | "fileSize" | "physicalAddress">;
 

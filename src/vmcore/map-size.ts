@@ -2,6 +2,7 @@
 import { LibcError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { availableMemory } from "../memory-usage.ts";
+import { firstWindow } from "./layout.ts";
 import type { Vmcore } from "./vmcore.ts";
 import { chunkSizeFor, type Method } from "./window.ts";
 
@@ -15,6 +16,7 @@ const WORTH = 0.95;
 /** So many sizes in a row that are no cheaper: larger ones are not tried, as trying them takes time. */
 const PATIENCE = 2;
 const ROUNDS = 3;
+const HUGE = 2 << 20;
 /** A window's page tables (8 bytes for each 4 KiB) take at most this share of the memory that is free. */
 const SHARE = 64;
 const PAGE_TABLES = 8 / 4096;
@@ -47,11 +49,13 @@ export function measuredMapSize(vmcore: Vmcore, freeMemory: number, now = () => 
   const least = Math.max(CANDIDATES[0] ?? 0, chunkSizeFor(vmcore.size));
   if (first === undefined) return least;
   const largest = others.reduce((a, b) => (b.length > a.length ? b : a), first);
-  const limit = Math.min(largest.length, Math.max(least, freeMemory / SHARE / PAGE_TABLES));
+  // Where a kernel that can maps by 2 MiB.
+  const start = firstWindow(largest, vmcore.physical, HUGE, vmcore.file.libc.pageSize) % HUGE;
+  const limit = Math.min(largest.length - start, Math.max(least, freeMemory / SHARE / PAGE_TABLES));
   let best = { size: least, cost: Infinity };
   let patience = PATIENCE;
   for (const size of CANDIDATES.filter((candidate) => candidate >= least && candidate <= limit)) {
-    const cost = costPerByte(vmcore, largest.offset, size, now);
+    const cost = costPerByte(vmcore, largest.offset + start, size, now);
     if (cost < best.cost * WORTH) {
       best = { size, cost };
       patience = PATIENCE;
