@@ -63,7 +63,7 @@ const LIMITS = `- **Times** are of an emulated processor, on a machine that may 
 const MODE_NOTE: Partial<Record<BenchMode, string>> = {
   map: "Where a kernel maps only what is touched, this is what mmap and munmap cost and no more: `touch` says what was put off.",
   touch:
-    "A loop with one load for each page is all that vmcopy adds. Windows follow each other from where a PT_LOAD begins: an end that cuts a huge page is mapped by 4 KiB with our series too, which weighs most in windows of few huge pages.",
+    "A loop with one load for each page is all that vmcopy adds. All windows but the first of a PT_LOAD begin at multiples of their size in physical memory; an end that cuts a huge page would be mapped by 4 KiB with our series too.",
 };
 
 function modeSection(experiment: Experiment, mode: BenchMode): string[] {
