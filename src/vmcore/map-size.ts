@@ -1,5 +1,6 @@
 /** How large a window should be, found by measuring a few. */
-import { LibcError } from "../../ffi/errno.ts";
+import { MAP_PRIVATE, PROT_READ } from "../../ffi/constants.ts";
+import { EIO, ENODEV, ENOSYS, LibcError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { availableMemory } from "../memory-usage.ts";
 import { firstWindow } from "./layout.ts";
@@ -31,10 +32,24 @@ export function readingOf(
   vmcore: Vmcore,
   wanted: { readonly method?: Method | undefined; readonly mapSize?: number | undefined },
 ): { method: Method; mapSize: number } {
-  const method = vmcore.headers.elfClass === 32 ? "read" : (wanted.method ?? defaultMethod(vmcore));
+  const own = () => (defaultMethod(vmcore) === "mmap" && canBeMapped(vmcore) ? "mmap" : "read");
+  const method = vmcore.headers.elfClass === 32 ? "read" : (wanted.method ?? own());
   const best = () =>
     method === "mmap" ? measuredMapSize(vmcore, availableMemory()) : chunkSizeFor(vmcore.size);
   return { method, mapSize: wanted.mapSize ?? best() };
+}
+
+/**
+ * Whether this kernel can map the vmcore at all: before Linux 3.11 it could not, and answered EIO. Any other refusal is
+ * this window's, or this moment's.
+ */
+export function canBeMapped(vmcore: Vmcore): boolean {
+  const { file, ranges } = vmcore;
+  const { libc } = file;
+  const range = ranges.find(({ mappable }) => mappable);
+  if (range === undefined) return true;
+  const refused = Mapping.refusal(libc, file, range.offset, libc.pageSize, PROT_READ, MAP_PRIVATE);
+  return refused === undefined || ![EIO, ENODEV, ENOSYS].includes(refused.errno);
 }
 
 /**

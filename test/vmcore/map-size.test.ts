@@ -3,7 +3,7 @@ import { describe, expect, it } from "bun:test";
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Libc } from "../../ffi/libc.ts";
 import { encodeElfHeaders, PT_LOAD } from "../../src/dump/elf-headers.ts";
-import { defaultMethod, measuredMapSize } from "../../src/vmcore/map-size.ts";
+import { canBeMapped, defaultMethod, measuredMapSize } from "../../src/vmcore/map-size.ts";
 import { Vmcore } from "../../src/vmcore/vmcore.ts";
 import { injected, libc, temporaryFolder } from "../support/files.ts";
 import { record } from "../support/inject.ts";
@@ -110,6 +110,26 @@ describe("the measured size", () => {
 });
 
 describe("the method", () => {
+  it.each([
+    ["EIO", false],
+    ["ENODEV", false],
+    ["ENOSYS", false],
+    ["EAGAIN", true],
+    ["EINVAL", true],
+    ["ENOMEM", true],
+  ] as const)("mmap that fails with %s: can be mapped: %s", (errno, can) => {
+    const refusing = injected({
+      mmap: (call, real) => (call.args[4] === -1 ? real(...call.args) : call.fail(errno)),
+    });
+    using vmcore = open(refusing, [[4096, GIB]], GIB + 4096);
+    expect(canBeMapped(vmcore)).toBe(can);
+  });
+
+  it("where mmap works: can be mapped", () => {
+    using vmcore = open(libc, [[4096, GIB]], GIB + 4096);
+    expect(canBeMapped(vmcore)).toBe(true);
+  });
+
   it.each([32, 64] as const)("for a file, ELF%d, is read", (elfClass) => {
     using vmcore = open(libc, [[4096, 4096]], 8192, elfClass);
     expect(vmcore.backing).not.toBe("procfs");
