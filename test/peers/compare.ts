@@ -2,7 +2,7 @@
  * `npm run compare`: vmcopy and its peers in turn on the same input; medians, ratios, targets.
  *
  * The input is the vmcore of a busy 3 GiB machine, made once in the lab, in tmpfs. With --write, the README's
- * table is written too. Speeds are ratios of whole processes; these are the figures a stranger would check first.
+ * table is written too; with --only PART, a part of it (copies, filtered, large, program, capture). Speeds are ratios of whole processes; these are the figures a stranger would check first.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -16,29 +16,46 @@ import { measureCapture } from "../lab/measure.ts";
 import { compareFiltered } from "./filtered.ts";
 import { compareLarge } from "./large.ts";
 import { type Contender, comparePair, runOnce } from "./pairs.ts";
-import { type Finding, findingsTable, ratioFinding, writeBetweenMarks } from "./results.ts";
+import { type Finding, findingsTable, ratioFinding, rowsBetweenMarks, writeBetweenMarks } from "./results.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const VMCOPY = join(PROJECT, "dist/vmcopy");
+const README = join(PROJECT, "README.md");
 const TMPFS = "/dev/shm";
 const ROUNDS = 9;
 const MIB = 2 ** 20;
+
+const PARTS = ["copies", "filtered", "large", "program", "capture"];
+const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : undefined;
+if (only !== undefined && !PARTS.includes(only)) {
+  console.error(`--only: one of ${PARTS.join(", ")} is expected (${only})`);
+  process.exit(2);
+}
+const wants = (part: string) => only === undefined || only === part;
 
 const work = mkdtempSync(join(TMPFS, "vmcopy-compare-"));
 const findings: Finding[] = [];
 try {
   const vmcore = join(work, "vmcore");
-  console.error("the vmcore of a busy 3 GiB machine: made in the lab unless it is there already ...");
-  copyDense(await busyVmcore(), vmcore);
-  compareCopies(vmcore);
-  compareVerifies(vmcore);
-  const idle = join(work, "idle");
-  copyDense(await idleVmcore(), idle);
-  compareFiltered(VMCOPY, vmcore, idle, work, ROUNDS, show);
-  await compareLarge(VMCOPY, 3, show);
-  measureProgram();
-  measureMemory();
-  findings.push(...(await captureFindings()));
+  if (wants("copies") || wants("filtered")) {
+    console.error("the vmcore of a busy 3 GiB machine: made in the lab unless it is there already ...");
+    copyDense(await busyVmcore(), vmcore);
+  }
+  if (wants("copies")) {
+    compareCopies(vmcore);
+    compareVerifies(vmcore);
+  }
+  if (wants("filtered")) {
+    const idle = join(work, "idle");
+    copyDense(await idleVmcore(), idle);
+    compareFiltered(VMCOPY, vmcore, idle, work, ROUNDS, show);
+  }
+  if (wants("large")) await compareLarge(VMCOPY, 3, show);
+  if (wants("program")) {
+    measureProgram();
+    measureMemory();
+  }
+  if (wants("capture")) findings.push(...(await captureFindings()));
 } finally {
   rmSync(work, { recursive: true });
 }
@@ -50,10 +67,10 @@ const text = [
   `one warm-up and ${ROUNDS} pairs. A ratio is vmcopy's time by the other's: the median of the pairs (smallest-largest), then the`,
   "median times. The capture kernel runs under qemu without KVM.",
   "",
-  findingsTable(findings),
+  findingsTable(findings, only === undefined ? [] : rowsBetweenMarks(README)),
 ].join("\n");
 console.log(text);
-if (process.argv.includes("--write")) writeBetweenMarks(join(PROJECT, "README.md"), text);
+if (process.argv.includes("--write")) writeBetweenMarks(README, text);
 
 function show(finding: Finding): void {
   findings.push(finding);

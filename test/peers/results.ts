@@ -23,15 +23,36 @@ export function ratioFinding(what: string, pair: PairResult, most: number): Find
   };
 }
 
-/** A Markdown table, the same for terminal and README. */
-export function findingsTable(findings: readonly Finding[]): string {
+const HEAD = ["what", "measured", "target", ""];
+
+/**
+ * A Markdown table, the same for terminal and README.
+ *
+ * @param before the rows of an earlier one: those that were not measured anew stay
+ */
+export function findingsTable(findings: readonly Finding[], before: readonly string[][] = []): string {
   const rows = findings.map(({ what, measured, target, met }) => [
     what,
     measured,
     target,
     met ? "met" : "**missed**",
   ]);
-  return markdownTable(["what", "measured", "target", ""], rows);
+  const anew = new Map(rows.map((row) => [row[0], row]));
+  const kept = before.map((row) => anew.get(row[0]) ?? row);
+  const known = new Set(before.map(([what]) => what));
+  return markdownTable(HEAD, [...kept, ...rows.filter(([what]) => !known.has(what))]);
+}
+
+/** The rows of the table between the marks in a file. */
+export function rowsBetweenMarks(path: string): string[][] {
+  const whole = readFileSync(path, "utf8");
+  const lines = whole.slice(whole.indexOf(BEGIN), whole.indexOf(END)).split("\n");
+  const cells = (line: string) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  return lines.filter((line) => line.startsWith("| ") && cells(line)[0] !== HEAD[0]).map(cells);
 }
 
 /** A Markdown table that reads well as text too. @param figures whether all columns but the first are aligned right */
