@@ -13,7 +13,7 @@ const MIB = 2 ** 20;
 /** Room for a window of 512 MiB inside one PT_LOAD. */
 export const GUEST: Guest = { memMiB: 1024, crashkernel: "256M" };
 
-export const WHOLE: Plan = { small: 64 * MIB, large: 256 * MIB, repeat: 5, copies: 3, counts: true };
+export const WHOLE: Plan = { small: 64 * MIB, large: 768 * MIB, repeat: 5, copies: 3, counts: true };
 export const QUICK: Plan = { small: 16 * MIB, large: 128 * MIB, repeat: 1, copies: 1, counts: false };
 
 /**
