@@ -18,14 +18,10 @@ const ATTEMPTS = 3;
  */
 export function pageTableGrowth(vmcore: Vmcore, size: number, touch: boolean): number | undefined {
   const { libc } = vmcore.file;
-  const places = vmcore.ranges.flatMap((range) => {
-    const start = firstWindow(range, vmcore.physical, size, libc.pageSize) % size;
-    return !range.mappable || range.length < size
-      ? []
-      : [range.offset + (start + size <= range.length ? start : 0)];
-  });
-  const [offset] = places;
-  if (offset === undefined) return undefined;
+  const range = vmcore.ranges.find(({ mappable, length }) => mappable && length >= size);
+  if (range === undefined) return undefined;
+  const aligned = firstWindow(range, vmcore.physical, size, libc.pageSize) % size;
+  const offset = range.offset + (aligned + size <= range.length ? aligned : 0);
   let least = Infinity;
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

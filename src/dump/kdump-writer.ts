@@ -74,8 +74,6 @@ export class KdumpWriter {
   #incomplete: boolean;
   /** zero pages so far */
   zeroPages = 0;
-  /** pages that share another's data */
-  sharedPages = 0;
 
   constructor(output: DumpOutput, plan: KdumpPlan) {
     this.#output = output;
@@ -86,11 +84,6 @@ export class KdumpWriter {
     this.#table = new DescriptorTable(output, this.#layout.descriptors);
     this.#offset = this.#layout.descriptors + this.#pages * DESCRIPTOR_SIZE;
     this.#incomplete = plan.incomplete;
-  }
-
-  /** bytes that the dump has at least: headers, bitmaps and descriptors */
-  get leastSize(): number {
-    return this.#layout.descriptors + this.#pages * DESCRIPTOR_SIZE;
   }
 
   /** bytes so far */
@@ -166,17 +159,11 @@ export class KdumpWriter {
     return this.#offset;
   }
 
-  /** Where a page that repeats a word is stored. */
+  /** Where a page that repeats a word is stored already; counts zero pages. */
   #shared(low: number, high: number): number | undefined {
-    let place: number | undefined;
-    if (low === 0 && high === 0) {
-      this.zeroPages++;
-      place = this.#zeroPage;
-    } else {
-      place = this.#uniform.get(wordOf(low, high));
-    }
-    if (place !== undefined) this.sharedPages++;
-    return place;
+    if (low !== 0 || high !== 0) return this.#uniform.get(wordOf(low, high));
+    this.zeroPages++;
+    return this.#zeroPage;
   }
 
   /** Stores a page that repeats a word. @returns where */
