@@ -21,9 +21,10 @@ import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
+import { findTagged, isTag } from "./devices.ts";
 
 export interface Place {
-  /** a block device; undefined: the directory is of what is mounted already */
+  /** a block device, by path or by what is on it (devices.ts); undefined: the directory is of what is mounted already */
   readonly device: string | undefined;
   /** on the device, from its root */
   readonly directory: string;
@@ -31,8 +32,13 @@ export interface Place {
 
 /** Reads `--to`. @throws RangeError */
 export function parsePlace(text: string): Place {
-  const match = /^(\/[^:]+):(\/.*)?$/.exec(text);
-  if (match !== null) return { device: match[1] as string, directory: match[2] ?? "/" };
+  const match = /^(\/[^:]+|[A-Z]+=[^:/]+):(\/.*)?$/.exec(text);
+  if (match !== null) {
+    const [, device = "", directory = "/"] = match;
+    if (!device.startsWith("/") && !isTag(device))
+      throw new RangeError("of devices, a path or UUID=, LABEL= or PARTLABEL= is expected");
+    return { device, directory };
+  }
   if (text === "" || text.startsWith(":")) throw new RangeError("DIR or DEVICE:DIR is expected");
   return { device: undefined, directory: text };
 }
@@ -66,13 +72,14 @@ export class Target {
    * @param wait seconds @throws VmcopyError, LibcError; Interrupted
    */
   static async open(libc: Libc, job: Job, place: Place, wait: number): Promise<Target> {
-    const { device, directory } = place;
-    if (device === undefined) {
+    const { directory } = place;
+    if (place.device === undefined) {
       refuseDevice(libc, directory);
       makeDirectories(libc, directory);
       return new Target(libc, place, directory, undefined, undefined);
     }
-    await waitForDevice(libc, job, device, wait);
+    const device = await waitForDevice(libc, job, place.device, wait);
+    const found = { device, directory };
     const mountPoint = makeMountPoint(libc);
     let mounted = false;
     try {
@@ -80,11 +87,11 @@ export class Target {
       mounted = true;
       const path = join(mountPoint, directory);
       makeDirectories(libc, path);
-      return new Target(libc, place, path, mountPoint, type);
+      return new Target(libc, found, path, mountPoint, type);
     } catch (error) {
       if (mounted) libc.unmount(mountPoint);
       libc.removeDirectory(mountPoint);
-      if (error instanceof LibcError) error.message = shownOn(place, mountPoint, error.message);
+      if (error instanceof LibcError) error.message = shownOn(found, mountPoint, error.message);
       throw error;
     }
   }
@@ -132,13 +139,14 @@ function refuseDevice(libc: Libc, path: string): void {
   );
 }
 
-/** @throws VmcopyError E_IO where it does not come */
-async function waitForDevice(libc: Libc, job: Job, device: string, wait: number): Promise<void> {
+/** @returns its path @throws VmcopyError E_IO where it does not come */
+async function waitForDevice(libc: Libc, job: Job, device: string, wait: number): Promise<string> {
   const end = performance.now() + wait * 1000;
   for (;;) {
-    const status = libc.status(device);
-    if (status !== undefined) {
-      if ((status.mode & S_IFMT) === S_IFBLK) return;
+    const path = isTag(device) ? findTagged(libc, device) : device;
+    const status = path === undefined ? undefined : libc.status(path);
+    if (path !== undefined && status !== undefined) {
+      if ((status.mode & S_IFMT) === S_IFBLK) return path;
       throw new VmcopyError(
         "E_IO",
         `Cannot mount ${device}: it is no block device; name one (--to DEVICE:DIR)`,

@@ -36,7 +36,10 @@ export const capture: Verb = {
           "directory gets its name, and only now old captures go. A step that fails keeps no later one from saving what it can.",
       )
       .usage("[options]")
-      .option("--to <place>", "DIR, or DEVICE:DIR: the device is mounted for it (default /var/crash)")
+      .option(
+        "--to <place>",
+        "DIR, or DEVICE:DIR: the device is mounted for it; /dev/..., UUID=, LABEL= or PARTLABEL= (default /var/crash)",
+      )
       .option(
         "--name <template>",
         "of the directory there: %HOST %DATE %RELEASE %CRASHTIME (default %HOST-%DATE)",

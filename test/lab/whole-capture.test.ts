@@ -24,6 +24,8 @@ mount -t proc proc /proc
 while read -r module; do insmod "/modules/$module"; done < /modules/order
 insmod /modules/watchdog.ko; insmod /modules/softdog.ko soft_margin=${WATCHDOG_SECONDS}
 echo "LAB: init2"
+mount -t sysfs sys /sys
+vmcopy capture --to PARTLABEL=crash-raw:/crash --final none
 vmcopy capture --to /dev/vdb:/crash --final poweroff --watchdog /dev/watchdog
 echo "LAB: failed: vmcopy came back, exit code $?"
 poweroff -f
@@ -37,6 +39,8 @@ lab(
     let capture: Capture;
     let scratch: string;
     let directory: string;
+    /** of the capture that cannot be, and of the other */
+    let first: string[];
     let lines: string[];
     const json = (name: string) => JSON.parse(readFileSync(join(directory, name), "utf8"));
 
@@ -49,14 +53,28 @@ lab(
           return [`modules/${name}`, { from: join(kernel.modules as string, path) }];
         }),
       );
-      const crash = { memMiB: 640, kernel, files, captureScript: "", captureInit, captureArguments };
+      const partitions = join(scratch, "gpt.img");
+      const table = "label: gpt\\nsize=2M, name=other\\nsize=4M, name=crash-raw\\n";
+      await run("make partitions", [
+        "bash",
+        "-c",
+        `truncate -s 16M ${partitions}; printf '${table}' | sfdisk -q ${partitions}`,
+      ]);
+      const crash = {
+        ...{ memMiB: 640, kernel, files, disks: [{ path: partitions }] },
+        ...{ captureScript: "", captureInit, captureArguments },
+      };
       capture = await crashAndCapture(crash);
       const crashes = join(capture.results, "crash");
       const [name = "", ...others] = readdirSync(crashes);
       expect(others).toEqual([]);
       directory = join(crashes, name);
       const from = capture.console.findIndex((line) => line.includes("LAB: init2"));
-      lines = capture.console.slice(from).map((line) => line.replace(/^\[ *[\d.]+\] /, ""));
+      const all = capture.console.slice(from).map((line) => line.replace(/^\[ *[\d.]+\] /, ""));
+      const warnings = all.map((line) => line.startsWith("warning: vmcopy."));
+      const second = warnings.lastIndexOf(true);
+      first = all.slice(0, second);
+      lines = all.slice(second);
     }, 5 * minutes);
 
     afterAll(() => {
@@ -72,6 +90,14 @@ lab(
       // The program's own option wins over the kernel's.
       expect(lines.findIndex((line) => /\] final: poweroff$/.test(line))).toBeGreaterThan(0);
       expect(capture.milestones.done).toBeGreaterThan(capture.milestones.init2 ?? Number.NaN);
+    });
+
+    test("a device is found by its partition's name", () => {
+      expect(first).toContainEqual(
+        expect.stringMatching(
+          /target: Cannot mount \/dev\/vdc2: it holds no file system that this kernel knows;/,
+        ),
+      );
     });
 
     test("a watchdog is fed while it works, and stopped", () => {
