@@ -3,10 +3,21 @@ import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import { writeWhole } from "../../ffi/whole-file.ts";
-import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
+import { decodeManifest, encodeManifest, type Manifest, manifestPath } from "./manifest.ts";
 
 /** The largest manifest that is read: that of a dump of 64 TiB has 256 MiB. */
 const LARGEST = 256 << 20;
+
+/** How kdump-utils' scripts call a dump until it is written; what they move to its name then is the dump alone. */
+const KDUMP_UTILS_SUFFIX = "-incomplete";
+
+/** Where the manifest of a dump lies: beside it, or where a script that renamed the dump left it. */
+export function findManifest(libc: Libc, dump: string): string {
+  const own = manifestPath(dump);
+  const left = manifestPath(`${dump}${KDUMP_UTILS_SUFFIX}`);
+  const isLeft = libc.status(own) === undefined && libc.status(left) !== undefined;
+  return isLeft ? left : own;
+}
 
 /** Writes a manifest: whole, or not at all. @throws LibcError */
 export function writeManifest(libc: Libc, path: string, manifest: Manifest): void {

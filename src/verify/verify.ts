@@ -5,7 +5,7 @@ import type { File } from "../../ffi/file.ts";
 import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath } from "../dump/manifest.ts";
-import { readManifest } from "../dump/manifest-file.ts";
+import { findManifest, readManifest } from "../dump/manifest-file.ts";
 import { kindOfFile, openMemory } from "../dump/open.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
@@ -55,7 +55,7 @@ export interface VerifyReport {
 /** @throws VmcopyError where it cannot be told; LibcError; Interrupted */
 export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): Promise<VerifyReport> {
   const started = performance.now();
-  const manifest = options.source === undefined ? manifestPath(options.dump) : null;
+  const manifest = options.source === undefined ? findManifest(libc, options.dump) : null;
   const { findings, bytesCompared, method } = await verifyBy(libc, job, options);
   return {
     dump: options.dump,
@@ -80,7 +80,8 @@ async function verifyBy(libc: Libc, job: Job, options: VerifyOptions) {
     const found = await againstSource(libc, job, dump, dump.size(), isDevice, options.source, options);
     return { ...found, method: "source" as const };
   }
-  const manifest = options.source === undefined ? readManifest(libc, manifestPath(options.dump)) : undefined;
+  const manifest =
+    options.source === undefined ? readManifest(libc, findManifest(libc, options.dump)) : undefined;
   if (manifest !== undefined) {
     const found = await verifyByManifest(job, dump, dump.size(), manifest);
     return { ...found, method: "manifest" as const };
@@ -111,7 +112,7 @@ function isDumpOfPages(libc: Libc, file: File, path: string): boolean {
 /** A kdump-compressed dump says what was left out; of an ELF dump the manifest does, or all may be missing. */
 function levelOf(libc: Libc, path: string, memory: CrashMemory): number {
   if (memory.format === "kdump") return memory.dumpLevel;
-  return readManifest(libc, manifestPath(path))?.dump.dumpLevel ?? EVERYTHING;
+  return readManifest(libc, findManifest(libc, path))?.dump.dumpLevel ?? EVERYTHING;
 }
 
 function openDump(libc: Libc, path: string): File {

@@ -13,6 +13,7 @@ const path = temporaryFolder();
 const source = path("vmcore");
 const crash = path("crash");
 const bin = path("bin");
+programNamed(bin, "vmcopy");
 programNamed(bin, "makedumpfile");
 programNamed(bin, "vmcore-dmesg");
 const dash = possible("dash -c true") ? it : it.skip;
@@ -49,6 +50,25 @@ mv "$DIR/vmcore-incomplete" "$DIR/vmcore"`,
   expect(readFileSync(`${crash}/vmcore-dmesg.txt`, "utf8")).toContain("Kernel panic");
   expect(await isWhole("vmcore")).toBe(true);
 });
+
+dash(
+  "kdump-utils, with copy as its core_collector: the dump is renamed and its manifest is not",
+  async () => {
+    const { code, err } = await script(
+      "dash",
+      `set -e
+vmcopy copy -q -d 31 -c zstd "$VMCORE" "$DIR/vmcore-incomplete"
+mv "$DIR/vmcore-incomplete" "$DIR/vmcore"`,
+    );
+    expect([code, err]).toEqual([0, ""]);
+    const verified = await vmcopy("verify", "--json", `${crash}/vmcore`);
+    expect(JSON.parse(verified.out)).toMatchObject({
+      ok: true,
+      method: "manifest",
+      manifest: `${crash}/vmcore-incomplete.manifest.json`,
+    });
+  },
+);
 
 dash("kdump-utils, through ssh and to a raw device", async () => {
   const { code } = await script(
