@@ -70,6 +70,24 @@ mv "$DIR/vmcore-incomplete" "$DIR/vmcore"`,
   },
 );
 
+dash(
+  "kdump-utils, with copy as its core_collector for ssh and raw targets: the source is all it names",
+  async () => {
+    const { code, err } = await script(
+      "bash",
+      `set -e -o pipefail
+vmcopy copy -q -d 31 -c zstd --stdout "$VMCORE" | dd bs=512 of="$DIR/vmcore-incomplete" 2>/dev/null
+mv "$DIR/vmcore-incomplete" "$DIR/vmcore.flat"
+head -c 1M /dev/urandom >> "$DIR/vmcore.flat"
+makedumpfile -R "$DIR/vmcore" < "$DIR/vmcore.flat" > /dev/null
+vmcopy copy -q "$DIR/vmcore.flat" "$DIR/rearranged"
+cmp "$DIR/vmcore" "$DIR/rearranged"`,
+    );
+    expect([code, err]).toEqual([0, ""]);
+    expect([await isWhole("vmcore"), await isWhole("rearranged")]).toEqual([true, true]);
+  },
+);
+
 dash("kdump-utils, through ssh and to a raw device", async () => {
   const { code } = await script(
     "dash",
