@@ -29,13 +29,17 @@ export function vmcoreinfoText(description: Pick<Description, "vmcoreinfo">): st
 function facts(description: Description, look: Look): string {
   const { elf, pageSize, kernelOffset, vmcoreinfo, crashTime } = description;
   const unsaid = "not said";
+  // /proc/kcore: VMCOREINFO gets its CRASHTIME by a crash.
+  const isRunning = description.backing === "procfs" && crashTime === undefined;
+  const backing = isRunning ? "the running kernel's memory (procfs)" : BACKINGS[description.backing];
   const lines: [label: string, text: string][] = [
-    ["size", `${exactSize(description.size)}, ${BACKINGS[description.backing]}`],
+    ["size", `${exactSize(description.size)}, ${backing}`],
     ["format", `ELF${elf.class}, ${elf.littleEndian ? "little" : "big"}-endian, ${machine(description)}`],
     ["kernel", description.kernelRelease ?? unsaid],
     [
       "crashed",
-      isoTime(crashTime) ?? (crashTime === undefined ? unsaid : `at ${crashTime} s, in no calendar`),
+      isoTime(crashTime) ??
+        (isRunning ? "not yet" : crashTime === undefined ? unsaid : `at ${crashTime} s, in no calendar`),
     ],
     ["build id", description.buildId ?? unsaid],
     ["KASLR", kernelOffset === undefined ? unsaid : `kernel moved by ${hex(kernelOffset)}`],

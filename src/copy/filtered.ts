@@ -73,6 +73,8 @@ export interface FilteredReport {
   readonly storedPages: number;
   /** max_mapnr */
   readonly endPfn: number;
+  /** of the crashed kernel, in bytes */
+  readonly pageSize: number;
   /** pages that could not be read */
   readonly unreadable: number;
   /** the dump, or its source, is marked incomplete */
@@ -145,6 +147,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
     pages: counts,
     storedPages: total(written, "storedPages"),
     endPfn: memory.endPfn,
+    pageSize: memory.pageSize,
     unreadable,
     incomplete: memory.incomplete || unreadable > 0,
     problems,

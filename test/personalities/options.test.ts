@@ -31,6 +31,7 @@ describe("what is asked for", () => {
     ["--work-dir /tmp -e -b 4 -x vmlinux --splitblock-size 64 v d", { vmlinux: "vmlinux" }],
     ["-i info v d", { vmcoreinfo: "info" }],
     ["-d a v d", { levels: [0] }],
+    ["--mem-usage /proc/kcore", { mode: "usage", sources: ["/proc/kcore"], dests: [] }],
     ["-h", { mode: "help" }],
     ["-v", { mode: "version" }],
     ["--version", { mode: "version" }],
@@ -51,7 +52,6 @@ describe("what is not supported is refused by its name", () => {
     ["--extension e v d", "--extension"],
     ["--diskset=a --diskset=b d", "--diskset"],
     ["--vtop 0 v d", "--vtop"],
-    ["--mem-usage /proc/kcore", "--mem-usage"],
   ])("%j", async (line, name) => {
     const { code, out, err } = await called("makedumpfile", ...words(line));
     expect([code, out]).toEqual([1, "\nmakedumpfile Failed.\n"]);
@@ -69,7 +69,8 @@ const ASKED =
 --dump-dmesg --dry-run v d|--dry-run v|--dry-run v d|--dry-run --reassemble a b c|--dump-d v d|--s v d|--split=3 v a b
 --num-threads 2 v d|--num-threads=2 -E v d|--num-threads|-d|-L abc v d|-L 0 v d|-L 4096 v d|--message-level 32 v d
 --message-level 0 -d 99 v d|--message-level -1 v d|-e v d|-e --work-dir /tmp v d|-x a -i b v d|-x a v d|-y v d|--foo v d
--b 4 v d|--cyclic-buffer 64 v d|--non-mmap v d|--show-stats -D v d|-l -- v -d|--split -F v a b|-f v d|-c -l v d`
+-b 4 v d|--cyclic-buffer 64 v d|--non-mmap v d|--show-stats -D v d|-l -- v -d|--split -F v a b|-f v d|-c -l v d
+--mem-usage v|--mem-usage|--mem-usage a b|--mem-usage -l v|--mem-usage -F v|--mem-usage -d 31 v|--mem-usage --dry-run v`
     .split(/[|\n]/)
     .map((line) => [line] as [string]);
 

@@ -13,6 +13,7 @@ import type { Request } from "./options.ts";
 import { reportLines } from "./report.ts";
 
 const EXIT_FAILED = 1;
+const ALL_KINDS = 31;
 /** Memory that a thread takes, about. */
 const THREAD_BYTES = 30 << 20;
 /** Where a dry run's bytes go: zero pages are known only when all are read. */
@@ -44,6 +45,13 @@ export async function reassemble(libc: Libc, messages: Messages, request: Reques
   messages.report(...reportLines(report));
   messages.common("", `The dumpfile is saved to ${dest}.`);
   return report.incomplete ? EXIT_FAILED : EXIT_OK;
+}
+
+/** Counts pages by kind, zero pages among them; writes nothing. @throws VmcopyError, LibcError; Interrupted */
+export async function countPages(libc: Libc, messages: Messages, request: Request): Promise<FilteredReport> {
+  const options = { ...common(libc, request, NOWHERE), codec: "none" as const, level: ALL_KINDS };
+  // What a running kernel says of itself cannot be mapped.
+  return await copyFiltered(libc, messages, { ...options, method: "read" });
 }
 
 /** Level by level, until one fits. A stream cannot be begun anew. */

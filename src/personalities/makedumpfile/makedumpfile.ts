@@ -6,11 +6,12 @@ import { formatRecord } from "../../dmesg/format.ts";
 import { EXIT_OK, Interrupted, VmcopyError } from "../../errors.ts";
 import { toFile, toStandardOutput } from "../log-output.ts";
 import { type Personality, reasonOf } from "../personality.ts";
-import { createDump, reassemble, replaces } from "./dumps.ts";
+import { countPages, createDump, reassemble, replaces } from "./dumps.ts";
 import { HELP_LINES, VERSION_LINES } from "./help.ts";
 import { Messages } from "./messages.ts";
 import { type Request, readRequest } from "./options.ts";
 import { checkKernel, debugSource } from "./source.ts";
+import { usageLines } from "./usage.ts";
 
 /** Whatever fails. */
 const EXIT_FAILED = 1;
@@ -64,6 +65,10 @@ async function work(
   if (mismatch !== undefined) return mismatch;
   if (messages.debugging) debugSource(libc, messages, request);
   if (mode === "create") return await createDump(libc, messages, request);
+  if (mode === "usage") {
+    messages.common(...usageLines(await countPages(libc, messages, request)));
+    return EXIT_OK;
+  }
   const [source = ""] = request.sources;
   const { records, problems } = readDmesg(libc, { source, sinceClear: request.partialDmesg });
   for (const problem of problems) messages.error(`makedumpfile: ${source}: ${problem}`);

@@ -64,14 +64,12 @@ const REFUSED: Partial<Record<Name, string>> = {
   extension: "there is no loader of extensions",
   diskset: "sadump's disk sets are not read",
   vtop: "addresses are not translated one by one; crash does it (vtop)",
-  memUsage:
-    "it counts the pages of a running kernel in /proc/kcore, which is not read; of a vmcore or a dump: vmcopy info",
 };
 
 const CODECS = ["zlib", "lzo", "snappy", "zstd"] as const satisfies (Name & CodecName)[];
 const MOST_DUMP_LEVEL = 31;
 
-export type Mode = "create" | "rearrange" | "reassemble" | "dmesg" | "help" | "version";
+export type Mode = "create" | "rearrange" | "reassemble" | "dmesg" | "usage" | "help" | "version";
 
 /** What a command line asks for. */
 export interface Request {
@@ -194,7 +192,8 @@ function modeOf(has: (name: Name) => boolean): Mode {
   if (has("version")) return "version";
   if (has("rearrange")) return "rearrange";
   if (has("reassemble")) return "reassemble";
-  return has("dumpDmesg") ? "dmesg" : "create";
+  if (has("dumpDmesg")) return "dmesg";
+  return has("memUsage") ? "usage" : "create";
 }
 
 /** @returns undefined where there is none; lines that say which, where makedumpfile has any */
@@ -215,6 +214,7 @@ function contradictionIn(
     const made = packs || reads || flatten || has("elf") || has("level") || has("split");
     return made || (mode === "rearrange" ? operands !== 1 : operands < 2) ? [] : undefined;
   }
+  if (mode === "usage") return operands === 1 || (operands === 2 && !flatten) ? undefined : [];
   if (mode === "dmesg") return operands === (flatten ? 1 : 2) ? undefined : [];
   if (has("elf") && packs) return [];
   if (has("elf") && has("split")) return ["Options for splitting dumpfile cannot be used with Elf format."];
