@@ -8,6 +8,8 @@
 import {
   POSIX_FADV_DONTNEED,
   RAMFS_MAGIC,
+  S_IFBLK,
+  S_IFMT,
   SYNC_FILE_RANGE_WAIT_AFTER,
   SYNC_FILE_RANGE_WAIT_BEFORE,
   SYNC_FILE_RANGE_WRITE,
@@ -31,8 +33,9 @@ export class Writeback {
   constructor(file: File, from: number) {
     this.#file = file;
     const { type } = file.fileSystem();
-    // A file system in memory has nothing to write through to.
-    this.#enabled = type !== TMPFS_MAGIC && type !== RAMFS_MAGIC;
+    // A file system in memory has nothing to write through to; but a device's node lies in one, /dev.
+    const isDevice = (file.status().mode & S_IFMT) === S_IFBLK;
+    this.#enabled = isDevice || (type !== TMPFS_MAGIC && type !== RAMFS_MAGIC);
     this.#dropped = from;
     this.#started = from;
   }
