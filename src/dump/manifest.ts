@@ -10,6 +10,8 @@ import { xxh3 } from "../kernels/xxh3.ts";
 import { Digests, hexDigest } from "./digests.ts";
 
 export const MANIFEST_VERSION = 1;
+/** Chunks are read in one piece; a manifest may not ask for more memory, in bytes. */
+export const LARGEST_CHUNK = 64 << 20;
 
 /** A range of the dump that could not be read from the source, and is zeros. */
 export interface UnreadableRange {

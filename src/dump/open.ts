@@ -1,6 +1,7 @@
 /** Opens whatever holds a crashed machine's memory, and tells by its first bytes what it is. */
 import type { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
+import { EXIT_DATA, VmcopyError } from "../errors.ts";
 import { ElfMemory, type FlatStream } from "../vmcore/elf-memory.ts";
 import type { Reading } from "../vmcore/elf-page-reader.ts";
 import { readingOf } from "../vmcore/map-size.ts";
@@ -12,6 +13,8 @@ import { FlattenedView } from "./flattened-reader.ts";
 import { decodeMainHeader } from "./kdump-header.ts";
 import { readBytes } from "./kdump-member.ts";
 import { KdumpMemory } from "./kdump-reader.ts";
+import { hasPartitionMagic } from "./partition-header.ts";
+import { PartitionReader } from "./partition-reader.ts";
 
 export interface OpenOptions {
   /** undefined: whichever suits the source */
@@ -20,13 +23,14 @@ export interface OpenOptions {
   readonly mapSize?: number | undefined;
 }
 
-/** What a file is, by its first bytes. */
-export type FileKind = "elf" | "kdump" | "flattened" | "unknown";
+/** What a file is, by its first bytes; partition: a capture on a raw partition. */
+export type FileKind = "elf" | "kdump" | "flattened" | "partition" | "unknown";
 
 const HEAD = 512;
 
 export function kindOf(head: Uint8Array): FileKind {
   if (isFlattened(head)) return "flattened";
+  if (hasPartitionMagic(head)) return "partition";
   if (decodeMainHeader(head) !== undefined) return "kdump";
   return head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46 ? "elf" : "unknown";
 }
@@ -34,6 +38,11 @@ export function kindOf(head: Uint8Array): FileKind {
 /** What the file at a path is. @throws LibcError; VmcopyError E_NOT_VMCORE where it is neither file nor device */
 export function kindOfFile(libc: Libc, path: string): FileKind {
   using file = openForReading(libc, path);
+  return kindOfDump(file);
+}
+
+/** What an open file is. @throws LibcError */
+export function kindOfDump(file: File): FileKind {
   return kindOf(readBytes(file, HEAD, 0));
 }
 
@@ -55,7 +64,7 @@ export function openMemory(libc: Libc, paths: readonly string[], options: OpenOp
   }
   const file = openDump(libc, path);
   const flat = file instanceof FlattenedView ? file : undefined;
-  if (kindOf(readBytes(file, HEAD, 0)) === "kdump") return KdumpMemory.open([file]);
+  if (kindOfDump(file) === "kdump") return KdumpMemory.open([file]);
   try {
     return elfMemory(Vmcore.of(file), () => ({ method: "read", mapSize: libc.pageSize }), flat);
   } catch (error) {
@@ -73,13 +82,25 @@ function elfMemory(vmcore: Vmcore, reading: () => Reading, flat?: FlatStream): E
   }
 }
 
-/** A dump's file; of a flattened one, the dump inside. */
+/** A dump's file; of a flattened one, or a raw partition, the dump inside. */
 function openDump(libc: Libc, path: string): File {
   const file = openForReading(libc, path);
   try {
-    return isFlattened(readBytes(file, HEAD, 0)) ? FlattenedView.of(file) : file;
+    const partition = PartitionReader.of(file);
+    if (partition !== undefined) return partition.dump() ?? noDump(partition);
+    return kindOfDump(file) === "flattened" ? FlattenedView.of(file) : file;
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/** @throws VmcopyError E_NOT_VMCORE, exit code 1 */
+export function noDump(partition: PartitionReader): never {
+  const { path } = partition;
+  throw new VmcopyError(
+    "E_NOT_VMCORE",
+    `Cannot read a dump from ${path}: ${partition.problems().join("; ")}; take out what is there: vmcopy copy ${path} DIR`,
+    EXIT_DATA,
+  );
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { isMediumError } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 import { Mapping } from "../../ffi/mapping.ts";
-import type { Manifest } from "../dump/manifest.ts";
+import { LARGEST_CHUNK, type Manifest } from "../dump/manifest.ts";
 import { ZeroChunk } from "../dump/zero-chunk.ts";
 import type { Job } from "../job.ts";
 import { xxh3 } from "../kernels/xxh3.ts";
@@ -11,8 +11,6 @@ import { SourceHoles } from "../vmcore/holes.ts";
 import { PhysicalMap } from "../vmcore/layout.ts";
 import { Findings } from "./findings.ts";
 
-/** Chunks that are read in one piece; a manifest may not ask for more memory. */
-const LARGEST_CHUNK = 64 << 20;
 /** Chunks of holes between two signs of life. */
 const HOLE_CHUNKS = 256;
 
