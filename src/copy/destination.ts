@@ -2,6 +2,7 @@
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
+import type { Manifest } from "../dump/manifest.ts";
 import { VmcopyError } from "../errors.ts";
 import { BlockSink } from "../sink/block.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
@@ -10,6 +11,13 @@ import { StreamSink } from "../sink/stream.ts";
 import { formatSize } from "../units.ts";
 import { isSpaceError } from "./ending.ts";
 import { checkSpace, type SpaceNeed } from "./space.ts";
+
+/** A place for a dump that has no path of its own: a part of something larger. */
+export interface Part {
+  open(): Sink;
+  /** The dump is whole and durable. @param manifest undefined where none was wanted @throws LibcError */
+  commit(manifest: Manifest | undefined): void;
+}
 
 export interface DestinationOptions {
   /** a path, or "-" for standard output */
@@ -20,10 +28,13 @@ export interface DestinationOptions {
   readonly resume: boolean;
   /** a dump that by an estimate may not fit is refused, not only warned of: there is a smaller one to try */
   readonly mustFit?: boolean | undefined;
+  /** where the dump goes instead of to `dest`, which is what to call it then */
+  readonly part?: Part | undefined;
 }
 
-/** What kind of thing `dest` is; a path that does not exist is to become a file. @throws LibcError */
-export function sinkKind(libc: Libc, dest: string): SinkKind {
+/** What kind of thing a dump goes to; a path that does not exist is to become a file. @throws LibcError */
+export function sinkKind(libc: Libc, dest: string, part?: Part): SinkKind {
+  if (part !== undefined) return "part";
   if (dest === "-") return "stream";
   const type = (libc.status(dest)?.mode ?? S_IFREG) & S_IFMT;
   if (type === S_IFBLK) return "block";
@@ -52,6 +63,7 @@ export interface Opening {
 /** Opens the sink, once it is known that the dump fits. @throws VmcopyError E_NO_SPACE, E_EXISTS; LibcError */
 export function openSink(opening: Opening): Sink {
   const { libc, kind, size, options, resumedAt, warn, breathe, beginAnew } = opening;
+  if (options.part !== undefined) return options.part.open();
   if (kind === "stream") {
     return options.dest === "-"
       ? StreamSink.standardOutput(libc, breathe)

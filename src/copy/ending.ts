@@ -88,7 +88,8 @@ export function isSpaceError(error: LibcError): boolean {
 }
 
 function keepIncomplete({ libc, dest, kind, partial, resumable }: Failure): string {
-  if (kind === "stream") return "";
+  // Whoever owns the whole says what is left of it.
+  if (kind === "stream" || kind === "part") return "";
   if (kind === "block") return `; ${dest} holds an incomplete dump, marked by an empty first page`;
   const path = incompletePath(dest);
   if (!resumable) return `; what there is lies in ${path}, marked incomplete: crash opens it as such`;

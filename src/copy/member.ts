@@ -70,8 +70,8 @@ export async function writeMember(member: Member): Promise<Written> {
   const range = split ?? { start: 0, end: memory.endPfn };
   const pages = kept.countIn(range.start, range.end);
   const mostBytes = pages * (memory.pageSize + 24);
-  const kind = sinkKind(libc, dest);
-  const hasManifest = kind === "file" && options.manifest;
+  const kind = sinkKind(libc, dest, options.part);
+  const hasManifest = (kind === "file" || kind === "part") && options.manifest;
   const chunkSize = chunkSizeFor(mostBytes);
   const data = await dataPages(member, kept);
   const partial = manifestPath(incompletePath(dest));
@@ -106,6 +106,7 @@ export async function writeMember(member: Member): Promise<Written> {
       const isIncomplete = memory.incomplete || unreadable.length > 0;
       const manifest = hasManifest ? manifestOf(member, file, chunkSize, unreadable) : undefined;
       if (sink instanceof FileSink) commitDump(libc, sink, manifest);
+      else options.part?.commit(manifest);
       return {
         bytesWritten: sink.bytesWritten,
         size: file.size,

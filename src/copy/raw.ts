@@ -69,8 +69,8 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
     job.warn(line);
   };
 
-  const kind = sinkKind(libc, options.dest);
-  const hasManifest = kind === "file" && options.manifest;
+  const kind = sinkKind(libc, options.dest, options.part);
+  const hasManifest = (kind === "file" || kind === "part") && options.manifest;
   const state = new CopyState(chunkSizeFor(vmcore.size), hasManifest, hasManifest && options.sha256);
   if (options.resume) {
     if (kind !== "file") {
@@ -96,7 +96,7 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
     const settled = () => {
       const now = performance.now();
       anonymous.sample(now);
-      if (makeManifest === undefined || now < checkpoint) return;
+      if (makeManifest === undefined || kind !== "file" || now < checkpoint) return;
       try {
         writeManifest(libc, partial, makeManifest(state, false));
       } catch (error) {
@@ -111,11 +111,12 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
     job.start("copy", vmcore.size, resumedAt);
     try {
       // At once, so that what cannot be written (its name is longer than the dump's) is known now.
-      if (resumedAt === 0 && makeManifest !== undefined)
+      if (resumedAt === 0 && makeManifest !== undefined && kind === "file")
         writeManifest(libc, partial, makeManifest(state, false));
       await copyWindows(job, reader, sink, state, settled);
       sink.finish(vmcore.size);
       if (sink instanceof FileSink) commitDump(libc, sink, makeManifest?.(state, true));
+      else options.part?.commit(makeManifest?.(state, true));
     } catch (error) {
       const { source, dest } = options;
       const done = { done: state.offset, size: vmcore.size, partial: makeManifest?.(state, false) };

@@ -130,7 +130,8 @@ export class BlockSink implements Sink {
   }
 }
 
-function openExclusive(libc: Libc, path: string): File {
+/** Opens a device that nothing is mounted from. @throws VmcopyError E_IO, EBUSY among its reasons */
+export function openExclusive(libc: Libc, path: string): File {
   try {
     // O_EXCL without O_CREAT: refused (EBUSY) while the device is mounted or part of an array.
     return File.open(libc, path, O_RDWR | O_EXCL);

@@ -1,6 +1,6 @@
 /** Where a dump's bytes go. A sink is written from front to back, each step awaited before the next. */
 
-export type SinkKind = "file" | "block" | "stream";
+export type SinkKind = "file" | "block" | "stream" | "part";
 
 export interface Sink {
   /** the path as the user gave it; "-" for standard output */
