@@ -6,25 +6,28 @@ import { FaultGuard } from "../../ffi/guard.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath } from "../dump/manifest.ts";
 import { findManifest, readManifest } from "../dump/manifest-file.ts";
-import { kindOfFile, openMemory } from "../dump/open.ts";
+import { kindOfDump, openMemory } from "../dump/open.ts";
+import { MANIFEST_MEMBER, PartitionReader } from "../dump/partition-reader.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { incompletePath } from "../sink/file.ts";
 import { isFiltered } from "../vmcore/elf-memory.ts";
+import { PhysicalMap } from "../vmcore/layout.ts";
 import { readingOf } from "../vmcore/map-size.ts";
-import type { CrashMemory } from "../vmcore/memory.ts";
 import { openForReading, Vmcore } from "../vmcore/vmcore.ts";
 import { type Method, WindowReader } from "../vmcore/window.ts";
 import { verifyByManifest } from "./by-manifest.ts";
 import { verifyByPages } from "./by-pages.ts";
+import { verifyMembers } from "./by-partition.ts";
 import { verifyBySource } from "./by-source.ts";
 import { verifyByStructure } from "./by-structure.ts";
-import type { Mismatch } from "./findings.ts";
+import { Findings, type Mismatch } from "./findings.ts";
 
 /** The level of a dump that does not say its own. */
 const EVERYTHING = 31;
 
 export interface VerifyOptions {
+  /** its path, or that of a raw partition with a capture */
   readonly dump: string;
   /** undefined: by manifest */
   readonly source?: string | undefined;
@@ -33,6 +36,8 @@ export interface VerifyOptions {
   readonly method?: Method | undefined;
   /** bytes of a window; undefined: measured */
   readonly mapSize?: number | undefined;
+  /** the capture on the raw partition is at work */
+  readonly unfinished?: boolean | undefined;
 }
 
 export interface VerifyReport {
@@ -55,12 +60,11 @@ export interface VerifyReport {
 /** @throws VmcopyError where it cannot be told; LibcError; Interrupted */
 export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): Promise<VerifyReport> {
   const started = performance.now();
-  const manifest = options.source === undefined ? findManifest(libc, options.dump) : null;
-  const { findings, bytesCompared, method } = await verifyBy(libc, job, options);
+  const { findings, bytesCompared, method, manifest } = await verifyBy(libc, job, options);
   return {
     dump: options.dump,
     source: options.source ?? null,
-    manifest: method === "manifest" ? manifest : null,
+    manifest: manifest ?? null,
     method,
     ok: findings.ok,
     bytesCompared,
@@ -72,19 +76,57 @@ export async function verifyDump(libc: Libc, job: Job, options: VerifyOptions): 
   };
 }
 
-async function verifyBy(libc: Libc, job: Job, options: VerifyOptions) {
-  using dump = openDump(libc, options.dump);
-  const isPages = options.members.length > 0 || isDumpOfPages(libc, dump, options.dump);
+interface Found {
+  readonly findings: Findings;
+  readonly bytesCompared: number;
+  readonly method: VerifyReport["method"];
+  /** the manifest that was used */
+  readonly manifest?: string;
+}
+
+async function verifyBy(libc: Libc, job: Job, options: VerifyOptions): Promise<Found> {
+  using file = openDump(libc, options.dump);
+  const partition = PartitionReader.of(file);
+  if (partition === undefined) return await verifyFile(libc, job, options, file);
+  return await verifyPartition(libc, job, options, partition);
+}
+
+/** The dump on it, and the rest of it beside. */
+async function verifyPartition(
+  libc: Libc,
+  job: Job,
+  options: VerifyOptions,
+  partition: PartitionReader,
+): Promise<Found> {
+  const dump = partition.dump();
+  const found: Found =
+    dump === undefined
+      ? { findings: new Findings(new PhysicalMap([])), bytesCompared: 0, method: "manifest" }
+      : await verifyFile(libc, job, options, dump, partition);
+  const bytesCompared = verifyMembers(partition, options.unfinished === true, found.findings);
+  return { ...found, bytesCompared: found.bytesCompared + bytesCompared };
+}
+
+async function verifyFile(
+  libc: Libc,
+  job: Job,
+  options: VerifyOptions,
+  dump: File,
+  partition?: PartitionReader,
+): Promise<Found> {
+  const isPages = options.members.length > 0 || isDumpOfPages(dump);
+  const manifestFile = findManifest(libc, options.dump);
+  const readIts = () => (partition === undefined ? readManifest(libc, manifestFile) : partition.manifest());
   if (options.source !== undefined && !isPages) {
     const isDevice = (dump.status().mode & S_IFMT) === S_IFBLK;
     const found = await againstSource(libc, job, dump, dump.size(), isDevice, options.source, options);
     return { ...found, method: "source" as const };
   }
-  const manifest =
-    options.source === undefined ? readManifest(libc, findManifest(libc, options.dump)) : undefined;
+  const manifest = options.source === undefined ? readIts() : undefined;
   if (manifest !== undefined) {
     const found = await verifyByManifest(job, dump, dump.size(), manifest);
-    return { ...found, method: "manifest" as const };
+    const itsName = partition === undefined ? manifestFile : `${MANIFEST_MEMBER} on ${options.dump}`;
+    return { ...found, method: "manifest" as const, manifest: itsName };
   }
   if (!isPages) throw noManifest(options.dump);
   using memory = openMemory(libc, [options.dump, ...options.members]);
@@ -92,13 +134,15 @@ async function verifyBy(libc: Libc, job: Job, options: VerifyOptions) {
     return { ...(await verifyByStructure(libc, job, memory)), method: "structure" as const };
   }
   using source = openMemory(libc, [options.source], options);
-  const found = await verifyByPages(libc, job, memory, source, levelOf(libc, options.dump, memory));
+  // A kdump-compressed dump says what was left out; of an ELF dump the manifest does, or all may be missing.
+  const level = memory.format === "kdump" ? memory.dumpLevel : (readIts()?.dump.dumpLevel ?? EVERYTHING);
+  const found = await verifyByPages(libc, job, memory, source, level);
   return { ...found, method: "source" as const };
 }
 
 /** Whether a dump has pages of its own choice: anything but a raw copy. */
-function isDumpOfPages(libc: Libc, file: File, path: string): boolean {
-  const kind = kindOfFile(libc, path);
+function isDumpOfPages(file: File): boolean {
+  const kind = kindOfDump(file);
   if (kind !== "elf") return kind !== "unknown";
   try {
     return isFiltered(Vmcore.of(file).headers);
@@ -107,12 +151,6 @@ function isDumpOfPages(libc: Libc, file: File, path: string): boolean {
     if (error instanceof VmcopyError) return false;
     throw error;
   }
-}
-
-/** A kdump-compressed dump says what was left out; of an ELF dump the manifest does, or all may be missing. */
-function levelOf(libc: Libc, path: string, memory: CrashMemory): number {
-  if (memory.format === "kdump") return memory.dumpLevel;
-  return readManifest(libc, findManifest(libc, path))?.dump.dumpLevel ?? EVERYTHING;
 }
 
 function openDump(libc: Libc, path: string): File {
