@@ -3,11 +3,13 @@ import { Option } from "commander";
 import { copyFiltered } from "../copy/filtered.ts";
 import { copyRaw } from "../copy/raw.ts";
 import { rearrange } from "../copy/rearrange.ts";
+import { takeOut } from "../copy/take-out.ts";
 import { kindOfFile } from "../dump/open.ts";
 import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
 import { DEFAULT_SOURCE, mapSizeOption, type Outcome, sourceAndLast, type Verb } from "./command.ts";
 import { CODECS, copyPlan, FORMATS } from "./copy-plan.ts";
 import { filteredJson, filteredText, rawJson, rawText } from "./copy-report.ts";
+import { takenJson, takenText } from "./take-out-report.ts";
 
 const USAGE = "vmcopy copy [options] [source] <dest>";
 
@@ -19,7 +21,8 @@ export const copy: Verb = {
         "Copies the memory of a crashed kernel: byte for byte, or with -d or -c the pages that matter, compressed. Writes " +
           "<dest>.incomplete, syncs it, and gives it its name only when it is whole; <dest>.manifest.json then proves it on " +
           "any machine (vmcopy verify <dest>). A source may be a dump: it is filtered and compressed anew, and a flattened " +
-          "one without other options is rearranged.",
+          "one without other options is rearranged. From a raw partition with a capture (vmcopy capture --to DEVICE) its dump is " +
+          "taken out, or all that is there where dest is a directory.",
       )
       .usage("[options] [source] <dest>")
       .argument("[paths...]", "source (default /proc/vmcore) and dest; dest - is standard output")
@@ -95,6 +98,16 @@ export const copy: Verb = {
         "E_USAGE",
         `${source} is a kdump-compressed dump: say what to make of it, -d or -c for another one, -f elf for ELF`,
       );
+    }
+    if (kind === "partition") {
+      if (rawOptions.resume)
+        throw new VmcopyError(
+          "E_USAGE",
+          "--resume: what is taken from a partition is taken anew; use --force",
+        );
+      const report = await takeOut(libc, terminal, rawOptions);
+      const exitCode = report.problems.length > 0 ? EXIT_DATA : EXIT_OK;
+      return { exitCode, json: takenJson(report), text: takenText(report), outputTaken };
     }
     const engine = kind === "flattened" ? rearrange : copyRaw;
     const report = await engine(libc, terminal, rawOptions);
