@@ -1,12 +1,17 @@
 /** `vmcopy info`: what a vmcore or a dump says of itself, and what its pages are. */
+import type { Libc } from "../../ffi/libc.ts";
 import { kindOfFile, openMemory } from "../dump/open.ts";
-import { EXIT_OK, VmcopyError } from "../errors.ts";
+import { PartitionReader } from "../dump/partition-reader.ts";
+import { EXIT_DATA, EXIT_OK, VmcopyError } from "../errors.ts";
 import { type Description, describeVmcore } from "../info/describe.ts";
 import { type PageSummary, summarizePages } from "../info/pages.ts";
+import type { Look } from "../ui/style.ts";
 import { ElfMemory } from "../vmcore/elf-memory.ts";
+import { openForReading } from "../vmcore/vmcore.ts";
 import { DEFAULT_SOURCE, type Verb } from "./command.ts";
 import { dumpJson, pagesJson, toJson } from "./info-json.ts";
 import { dumpText, pagesText } from "./info-pages.ts";
+import { partitionJson, partitionText } from "./info-partition.ts";
 import { toText, vmcoreinfoText } from "./info-text.ts";
 
 const USAGE = "vmcopy info [options] [source|dump]";
@@ -29,6 +34,11 @@ export const info: Verb = {
     const [path = DEFAULT_SOURCE, extra] = paths;
     if (extra !== undefined) throw new VmcopyError("E_USAGE", `too many paths (${extra}); usage: ${USAGE}`);
     const kind = path === DEFAULT_SOURCE ? "elf" : kindOfFile(libc, path);
+    const look = terminal.look();
+    const partition = kind === "partition" ? partitionInfo(libc, path, look) : undefined;
+    if (partition !== undefined && !partition.hasDump) {
+      return { exitCode: EXIT_DATA, json: partition.json, text: partition.text };
+    }
     using memory = openMemory(libc, [path]);
     const description: Description | undefined =
       memory instanceof ElfMemory && kind !== "flattened" ? describeVmcore(memory.vmcore) : undefined;
@@ -45,13 +55,26 @@ export const info: Verb = {
     if (options.pages !== false && memory.info.release !== undefined && memory.endPfn > 0) {
       pages = await summarizePages(libc, terminal, memory);
     }
-    const look = terminal.look();
-    const head = description === undefined ? dumpText(memory, look) : toText(description, look);
-    const json = description === undefined ? dumpJson(memory) : toJson(description);
+    const about = description === undefined ? dumpText(memory, look) : toText(description, look);
+    const head = partition === undefined ? about : `${partition.text}\n${about}`;
+    const members = description === undefined ? dumpJson(memory) : toJson(description);
+    const json = partition === undefined ? members : { ...members, ...partition.json };
     return {
-      exitCode: EXIT_OK,
+      exitCode: partition === undefined || partition.isWhole ? EXIT_OK : EXIT_DATA,
       json: pages === undefined ? json : { ...json, pages: pagesJson(pages) },
       text: pages === undefined ? head : `${head}\n${pagesText(pages, memory.pageSize, look)}`,
     };
   },
 };
+
+function partitionInfo(libc: Libc, path: string, look: Look) {
+  using file = openForReading(libc, path);
+  const partition = PartitionReader.of(file);
+  if (partition === undefined) return undefined;
+  return {
+    json: { capture: partitionJson(partition) },
+    text: partitionText(partition, look),
+    hasDump: partition.dump() !== undefined,
+    isWhole: partition.problems().length === 0,
+  };
+}
