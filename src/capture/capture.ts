@@ -11,13 +11,15 @@ import type { Job } from "../job.ts";
 import { formatCount, formatDuration, formatSize, isoTime } from "../units.ts";
 import { type Action, allowedActions } from "./actions.ts";
 import { type Crash, type CrashSummary, readCrash } from "./crash.ts";
-import { CaptureDirectory, DUMP, LOG, RECORD, SUMMARY } from "./directory.ts";
+import { CaptureDirectory } from "./directory.ts";
 import { type DumpRecord, writeDump } from "./dump.ts";
+import { CapturePartition } from "./partition.ts";
 import { readBack } from "./read-back.ts";
 import { type CaptureRecord, type CaptureState, RECORD_FORMAT, toolOf } from "./record.ts";
 import { removeOld } from "./rotation.ts";
 import { type Settings, settingsJson } from "./settings.ts";
 import { Steps } from "./steps.ts";
+import { LOG, RECORD, type Store, SUMMARY } from "./store.ts";
 import { Target } from "./target.ts";
 import { expandName } from "./template.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -86,7 +88,7 @@ class Work {
   readonly #started = Date.now() / 1000;
   #crash: Crash | undefined;
   #target: Target | undefined;
-  #directory: CaptureDirectory | undefined;
+  #directory: Store | undefined;
   #saved = false;
   #dump: DumpRecord | undefined;
   #verified: boolean | null = null;
@@ -181,12 +183,16 @@ class Work {
     return this.#isWhole || onFailure.actions.length === 0 ? final : onFailure.actions;
   }
 
-  async #open({ summary }: Crash): Promise<CaptureDirectory | undefined> {
+  async #open({ summary }: Crash): Promise<Store | undefined> {
     const { to, wait, name } = this.#settings;
-    return await this.#steps.run("target", async () => {
+    return await this.#steps.run<Store>("target", async () => {
       const target = await Target.open(this.#libc, this.#job, to, wait);
       this.#target = target;
       this.#steps.shown = (text) => target.shown(text);
+      if (target.isRaw) {
+        const partition = CapturePartition.create(this.#libc, target.path, this.#settings);
+        return { line: `${partition.path}: ${partition.describe()}`, value: partition };
+      }
       const expanded = expandName(name, summary, this.#started);
       const directory = CaptureDirectory.create(this.#libc, target.path, expanded);
       const type = target.fileSystemType === undefined ? "" : `${target.fileSystemType}, `;
@@ -195,12 +201,12 @@ class Work {
       const warning = flawed
         ? "; it lies in memory, and is GONE when the machine restarts: name a disk (--to)"
         : "";
-      const line = `${directory.path}: ${type}${formatSize(target.available)} free${warning}`;
+      const line = `${directory.path}: ${type}${formatSize(directory.available)} free${warning}`;
       return { line, value: directory, flawed };
     });
   }
 
-  async #writeLog({ log }: Crash, directory: CaptureDirectory): Promise<void> {
+  async #writeLog({ log }: Crash, directory: Store): Promise<void> {
     await this.#steps.run("log", () => {
       if (log === undefined)
         return { line: `there is none to write to ${LOG}`, value: undefined, flawed: true };
@@ -214,7 +220,7 @@ class Work {
     });
   }
 
-  async #writeSummary({ summary }: Crash, directory: CaptureDirectory): Promise<void> {
+  async #writeSummary({ summary }: Crash, directory: Store): Promise<void> {
     await this.#steps.run("crash", () => {
       directory.write(SUMMARY, new TextEncoder().encode(`${JSON.stringify(summary, null, 2)}\n`));
       this.#saved = true;
@@ -224,16 +230,15 @@ class Work {
     });
   }
 
-  async #writeDump(directory: CaptureDirectory): Promise<void> {
-    const target = this.#target as Target;
+  async #writeDump(directory: Store): Promise<void> {
     const { settings } = this.#options;
-    const place = { libc: this.#libc, job: this.#job, steps: this.#steps, directory, settings };
-    this.#dump = await writeDump({ ...place, available: () => target.available });
+    const place = { libc: this.#libc, job: this.#job, steps: this.#steps, store: directory, settings };
+    this.#dump = await writeDump(place);
     this.#record();
     if (this.#dump === undefined || !settings.verify) return;
     this.#saved = true;
     await this.#steps.run("verify", async () => {
-      const report = await readBack(this.#libc, this.#job, directory.file(DUMP));
+      const report = await readBack(this.#libc, this.#job, directory.dump);
       // What could not be read of old memory was told with the dump, and is not the disk's fault.
       this.#verified = report.mismatchCount === 0 && (report.ok || (this.#dump?.unreadable ?? 0) > 0);
       const compared = `${formatSize(report.bytesCompared)} read back in ${formatDuration(report.seconds)}`;
@@ -247,8 +252,8 @@ class Work {
     });
   }
 
-  /** The directory gets its name where its dump is right, or where nobody insists on a dump. */
-  async #name(directory: CaptureDirectory): Promise<void> {
+  /** It gets its name, or its mark, where its dump is right, or where nobody insists on a dump. */
+  async #name(directory: Store): Promise<void> {
     const isRight = this.#dump !== undefined && (this.#verified === true || !this.#settings.verify);
     const isContent = this.#dump === undefined && this.#settings.onFailure.fallbacks.includes("log-only");
     if (!isRight && !(isContent && this.#saved)) {
@@ -256,21 +261,25 @@ class Work {
       return;
     }
     const state = isRight ? "complete" : "log-only";
-    await this.#steps.run("name", () => {
+    await this.#steps.run(directory.ending, () => {
       // The record is right before the name is: a name is never there without it.
       this.#state = state;
       this.#record();
       this.#state = "incomplete";
-      directory.commit();
+      directory.commit(state);
       this.#state = state;
       return { line: `${directory.path}${isRight ? "" : ", without a dump"}, synced`, value: undefined };
     });
   }
 
-  async #rotate(directory: CaptureDirectory): Promise<void> {
+  async #rotate(directory: Store): Promise<void> {
     const { keep } = this.#settings;
     if (keep === undefined || !this.#isWhole) return;
     await this.#steps.run("keep", () => {
+      if (!(directory instanceof CaptureDirectory)) {
+        const line = `--keep ${keep} means nothing here: a raw partition holds one capture`;
+        return { line, value: undefined };
+      }
       const { removed, problems } = removeOld(this.#libc, directory.parent, directory.name, keep);
       this.#removed = removed;
       const gone = removed.length === 0 ? "none had to go" : `gone: ${removed.join(", ")}`;

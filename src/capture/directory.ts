@@ -8,14 +8,10 @@ import { EAGAIN, LibcError } from "../../ffi/errno.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { writeBytes, writeWhole } from "../../ffi/whole-file.ts";
+import { manifestPath } from "../dump/manifest.ts";
 import { VmcopyError } from "../errors.ts";
 import { incompletePath } from "../sink/file.ts";
-
-/** What lies in it. */
-export const LOG = "dmesg.txt";
-export const SUMMARY = "crash.json";
-export const DUMP = "vmcore";
-export const RECORD = "capture.json";
+import { DUMP, isFull, LOG, RECORD, type Store } from "./store.ts";
 
 /** The record is padded to so many bytes, so that a full disk has room for a later one in its place. */
 const RECORD_ROOM = 16 << 10;
@@ -24,7 +20,10 @@ const LEAST_LOG = 512;
 /** Names tried where the first is taken. */
 const MOST_NAMES = 1000;
 
-export class CaptureDirectory {
+export class CaptureDirectory implements Store {
+  readonly isRaw = false;
+  readonly holes = true;
+  readonly ending = "name";
   #path: string;
   /** Locked for as long as it is worked in: no other capture takes it for an old one. */
   #lock: File | undefined;
@@ -65,6 +64,26 @@ export class CaptureDirectory {
   /** Where it is now. */
   get path(): string {
     return this.#path;
+  }
+
+  get dump(): string {
+    return this.file(DUMP);
+  }
+
+  get dumpPlace(): Store["dumpPlace"] {
+    return { dest: this.dump };
+  }
+
+  /** Root's reserve is left alone: it may be what the machine boots from. */
+  get available(): number {
+    using directory = File.open(this.libc, this.path);
+    return directory.fileSystem().available;
+  }
+
+  removePartial(): void {
+    const partial = incompletePath(this.dump);
+    for (const path of [partial, manifestPath(partial)])
+      if (this.libc.status(path) !== undefined) this.libc.unlink(path);
   }
 
   file(name: string): string {
@@ -136,10 +155,6 @@ export class CaptureDirectory {
 export function isBusy(libc: Libc, path: string): boolean {
   using directory = File.open(libc, path);
   return libc.backend.calls.flock(directory.fd, LOCK_EX | LOCK_NB) === -1 && libc.backend.errno() === EAGAIN;
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof LibcError && (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
 
 function advice(error: LibcError, parent: string): string {

@@ -6,18 +6,16 @@ import type { Libc } from "../../ffi/libc.ts";
 import { copyFiltered } from "../copy/filtered.ts";
 import { copyRaw } from "../copy/raw.ts";
 import { spaceNeed } from "../copy/space.ts";
-import { manifestPath } from "../dump/manifest.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
-import { incompletePath } from "../sink/file.ts";
 import { formatPercent, formatSize } from "../units.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
-import { type CaptureDirectory, DUMP } from "./directory.ts";
 import { type DumpChoice, type Fit, fitDump, roomFor } from "./fitting.ts";
 import type { Settings } from "./settings.ts";
 import type { Done, Steps } from "./steps.ts";
+import type { Store } from "./store.ts";
 
-/** What lies in the directory. */
+/** What lies there. */
 export interface DumpRecord {
   readonly format: "kdump" | "raw";
   readonly dumpLevel: number;
@@ -37,18 +35,16 @@ export interface DumpPlace {
   readonly libc: Libc;
   readonly job: Job;
   readonly steps: Steps;
-  readonly directory: CaptureDirectory;
+  readonly store: Store;
   readonly settings: Settings;
-  /** bytes that may be written */
-  readonly available: () => number;
 }
 
 /** Writes vmcore and its manifest. @returns undefined where no dump is there @throws Interrupted */
 export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefined> {
-  const { libc, job, steps, settings } = place;
+  const { libc, job, steps, store, settings } = place;
   const { source } = settings;
   const wanted: DumpChoice = { level: settings.level, codec: settings.compress };
-  const available = place.available();
+  const { available } = store;
   const fit = await steps.run("space", async () =>
     describeFit(wanted, available, await fitDump(libc, job, source, wanted, available)),
   );
@@ -67,13 +63,13 @@ export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefine
     if (dump !== undefined) return dump;
     if (!isFull) break;
     // The next one may need the room that this one took.
-    if (choice !== choices.at(-1)) removePartial(place);
+    if (choice !== choices.at(-1)) store.removePartial();
   }
   if (!settings.onFailure.fallbacks.includes("dump-raw")) return undefined;
   // What was estimated not to fit at its smallest does not fit raw.
   if (choices.length === 0) return undefined;
   return await steps.run("dump-raw", async () => {
-    removePartial(place);
+    store.removePartial();
     return await raw(place);
   });
 }
@@ -100,15 +96,15 @@ function nameOf({ level, codec }: DumpChoice): string {
 }
 
 async function filtered(
-  { libc, job, directory, settings }: DumpPlace,
+  { libc, job, store, settings }: DumpPlace,
   choice: DumpChoice,
   wanted: DumpChoice,
   reading: Fit["reading"],
 ): Promise<Done<DumpRecord>> {
   const report = await copyFiltered(libc, job, {
     ...reading,
+    ...store.dumpPlace,
     sources: [settings.source],
-    dest: directory.file(DUMP),
     format: "kdump",
     level: choice.level,
     codec: choice.codec,
@@ -140,11 +136,11 @@ async function filtered(
   };
 }
 
-async function raw({ libc, job, directory, settings, available }: DumpPlace): Promise<Done<DumpRecord>> {
-  checkRoom(libc, settings.source, available());
+async function raw({ libc, job, store, settings }: DumpPlace): Promise<Done<DumpRecord>> {
+  checkRoom(libc, settings.source, store);
   const report = await copyRaw(libc, job, {
+    ...store.dumpPlace,
     source: settings.source,
-    dest: directory.file(DUMP),
     sparse: true,
     direct: false,
     force: false,
@@ -170,18 +166,12 @@ async function raw({ libc, job, directory, settings, available }: DumpPlace): Pr
 }
 
 /** @throws VmcopyError E_NO_SPACE where a raw copy would fill the disk; E_NOT_VMCORE */
-function checkRoom(libc: Libc, source: string, available: number): void {
+function checkRoom(libc: Libc, source: string, { available, holes }: Store): void {
   using vmcore = Vmcore.open(libc, source);
-  const room = roomFor(spaceNeed(vmcore, 0, true).likely);
+  const room = roomFor(spaceNeed(vmcore, 0, holes).likely);
   if (room <= available) return;
   throw new VmcopyError(
     "E_NO_SPACE",
     `Cannot copy all memory: it needs ${formatSize(room)} with a margin, ${formatSize(available)} are free`,
   );
-}
-
-/** What an attempt that failed has left. @throws LibcError */
-function removePartial({ libc, directory }: DumpPlace): void {
-  const partial = incompletePath(directory.file(DUMP));
-  for (const path of [partial, manifestPath(partial)]) if (libc.status(path) !== undefined) libc.unlink(path);
 }

@@ -5,13 +5,13 @@ import type { Libc } from "../../ffi/libc.ts";
 import type { Job } from "../job.ts";
 import { type VerifyReport, verifyDump } from "../verify/verify.ts";
 
-/** @throws VmcopyError, LibcError; Interrupted */
+/** @param dump its path, or that of the raw partition it is on @throws VmcopyError, LibcError; Interrupted */
 export async function readBack(libc: Libc, job: Job, dump: string): Promise<VerifyReport> {
   dropCache(libc, dump);
-  return await verifyDump(libc, job, { dump, members: [] });
+  return await verifyDump(libc, job, { dump, members: [], unfinished: true });
 }
 
-/** Takes a file out of the page cache: what is read next comes from the device. @throws LibcError */
+/** Takes a file or a device out of the page cache: what is read next comes from the device. @throws LibcError */
 export function dropCache(libc: Libc, path: string): void {
   using file = File.open(libc, path);
   const { calls } = libc.backend;

@@ -9,8 +9,9 @@ import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { manifestPath } from "../dump/manifest.ts";
 import { incompletePath } from "../sink/file.ts";
-import { DUMP, isBusy, LOG, RECORD, SUMMARY } from "./directory.ts";
+import { isBusy } from "./directory.ts";
 import { RECORD_FORMAT } from "./record.ts";
+import { DUMP, LOG, RECORD, SUMMARY } from "./store.ts";
 
 /** What a capture can have left, in the order in which it goes: the record last, so that a rest is still known for what it is. */
 const FILES = [

@@ -28,6 +28,8 @@ export interface Settings {
   readonly watchdog: string | undefined;
   /** seconds that a device may take to appear */
   readonly wait: number;
+  /** of a raw partition, what is no capture */
+  readonly overwrite: boolean;
 }
 
 const MOST_JOBS = 64;
@@ -47,6 +49,7 @@ export const DEFAULTS: Settings = {
   onFailure: { fallbacks: FALLBACKS, actions: [] },
   watchdog: undefined,
   wait: 10,
+  overwrite: false,
 };
 
 /** By the names that people write. */
@@ -70,6 +73,7 @@ const PARSERS: { readonly [Key in keyof Settings]: (text: string) => Settings[Ke
   },
   watchdog: nonEmpty,
   wait: (text) => wholeNumber(text, 0, 3600),
+  overwrite: yesOrNo,
 };
 
 /** Settings in one place, as text, by name. */

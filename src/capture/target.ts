@@ -1,6 +1,6 @@
 /**
- * Where captures go, `--to DIR` or `--to DEVICE:DIR`: a directory, on a device that is mounted for it by mount(2).
- * No udev and no mount program is needed.
+ * Where captures go, `--to DIR`, `--to DEVICE:DIR` or `--to DEVICE`: a directory, on a device that is mounted for it by
+ * mount(2), or the device itself, a raw partition. No udev and no mount program is needed.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,7 +24,10 @@ import type { Job } from "../job.ts";
 import { findTagged, isTag } from "./devices.ts";
 
 export interface Place {
-  /** a block device, by path or by what is on it (devices.ts); undefined: the directory is of what is mounted already */
+  /**
+   * a block device to mount, by path or by what is on it (devices.ts); undefined: the directory is of what is mounted
+   * already, or is a raw partition
+   */
   readonly device: string | undefined;
   /** on the device, from its root */
   readonly directory: string;
@@ -39,7 +42,7 @@ export function parsePlace(text: string): Place {
       throw new RangeError("of devices, a path or UUID=, LABEL= or PARTLABEL= is expected");
     return { device, directory };
   }
-  if (text === "" || text.startsWith(":")) throw new RangeError("DIR or DEVICE:DIR is expected");
+  if (text === "" || text.startsWith(":")) throw new RangeError("DIR, DEVICE:DIR or DEVICE is expected");
   return { device: undefined, directory: text };
 }
 
@@ -58,11 +61,13 @@ export class Target {
   private constructor(
     readonly libc: Libc,
     readonly place: Place,
-    /** the directory's path in this system */
+    /** of the directory in this system, or of the raw partition */
     readonly path: string,
     readonly mountPoint: string | undefined,
     /** of what was mounted */
     readonly fileSystemType: string | undefined,
+    /** it is a device without a file system */
+    readonly isRaw: boolean,
   ) {}
 
   /**
@@ -74,9 +79,11 @@ export class Target {
   static async open(libc: Libc, job: Job, place: Place, wait: number): Promise<Target> {
     const { directory } = place;
     if (place.device === undefined) {
-      refuseDevice(libc, directory);
+      const raw = await rawDevice(libc, job, directory, wait);
+      if (raw !== undefined) return new Target(libc, place, raw, undefined, undefined, true);
+      refuseOther(libc, directory);
       makeDirectories(libc, directory);
-      return new Target(libc, place, directory, undefined, undefined);
+      return new Target(libc, place, directory, undefined, undefined, false);
     }
     const device = await waitForDevice(libc, job, place.device, wait);
     const found = { device, directory };
@@ -87,7 +94,7 @@ export class Target {
       mounted = true;
       const path = join(mountPoint, directory);
       makeDirectories(libc, path);
-      return new Target(libc, found, path, mountPoint, type);
+      return new Target(libc, found, path, mountPoint, type, false);
     } catch (error) {
       if (mounted) libc.unmount(mountPoint);
       libc.removeDirectory(mountPoint);
@@ -101,14 +108,10 @@ export class Target {
     return this.mountPoint === undefined ? text : shownOn(this.place, this.mountPoint, text);
   }
 
-  /** Bytes that may still be written there, root's reserve left alone: it may be what the machine boots from. */
-  get available(): number {
-    using directory = File.open(this.libc, this.path);
-    return directory.fileSystem().available;
-  }
-
   /** It is gone when the machine restarts: the initramfs itself, as a rule. */
   get isInMemory(): boolean {
+    // A device's node lies in memory, /dev.
+    if (this.isRaw) return false;
     using directory = File.open(this.libc, this.path);
     return [TMPFS_MAGIC, RAMFS_MAGIC].includes(directory.fileSystem().type);
   }
@@ -117,6 +120,10 @@ export class Target {
   close(): void {
     if (this.mountPoint === undefined) {
       using directory = File.open(this.libc, this.path);
+      if (this.isRaw) {
+        directory.sync();
+        return;
+      }
       this.libc.retry("sync", this.path, () => this.libc.backend.calls.syncfs(directory.fd));
       return;
     }
@@ -129,13 +136,21 @@ function shownOn({ device = "" }: Place, mountPoint: string, text: string): stri
   return text.replaceAll(`${mountPoint}/`, `${device}:/`).replaceAll(mountPoint, device);
 }
 
-function refuseDevice(libc: Libc, path: string): void {
+/** The device that a place is, where it is no directory; one under /dev that is not there yet is waited for. */
+async function rawDevice(libc: Libc, job: Job, place: string, wait: number): Promise<string | undefined> {
+  const status = libc.status(place);
+  if (status !== undefined) return (status.mode & S_IFMT) === S_IFBLK ? place : undefined;
+  // /dev/shm is memory for files.
+  const isUnderDev = place.startsWith("/dev/") && !place.startsWith("/dev/shm/");
+  return isUnderDev || isTag(place) ? await waitForDevice(libc, job, place, wait) : undefined;
+}
+
+function refuseOther(libc: Libc, path: string): void {
   const status = libc.status(path);
   if (status === undefined || (status.mode & S_IFMT) === S_IFDIR) return;
-  const what = (status.mode & S_IFMT) === S_IFBLK ? "a device" : "no directory";
   throw new VmcopyError(
     "E_USAGE",
-    `Cannot write to ${path}: it is ${what}; name a directory, or one on a device: ${path}:/crash`,
+    `Cannot write to ${path}: it is neither a directory nor a block device; name a directory, one on a device (DEVICE:DIR), or a device`,
   );
 }
 

@@ -23,6 +23,7 @@ const NAMES = [
   ["onFailure", "on-failure"],
   ["watchdog", "watchdog"],
   ["wait", "wait"],
+  ["overwrite", "overwrite"],
   ["source", "source"],
 ] as const;
 
@@ -38,7 +39,8 @@ export const capture: Verb = {
       .usage("[options]")
       .option(
         "--to <place>",
-        "DIR, or DEVICE:DIR: the device is mounted for it; /dev/..., UUID=, LABEL= or PARTLABEL= (default /var/crash)",
+        "DIR; DEVICE:DIR: the device is mounted for it; DEVICE: a raw partition. A device is /dev/..., UUID=, LABEL= or " +
+          "PARTLABEL= (default /var/crash)",
       )
       .option(
         "--name <template>",
@@ -59,6 +61,7 @@ export const capture: Verb = {
       )
       .option("--watchdog <device>", "feed it while this works, stop it at the end")
       .option("--wait <seconds>", "for the device of --to to appear (default 10)")
+      .option("--overwrite", "a raw partition that holds something else than a capture, too")
       .option("--source <vmcore>", "what to capture (default /proc/vmcore)")
       .option("--config <file>", `settings in TOML (default ${DEFAULT_CONFIG})`)
       .addHelpText("after", HELP);
@@ -88,6 +91,9 @@ export const capture: Verb = {
 const HELP = `
 In the directory: dmesg.txt, crash.json, vmcore, vmcore.manifest.json, capture.json. It is called <name>.incomplete until
 the dump is whole.
+
+A raw partition holds one capture, the newest: the same members behind a header that says how far it came. It has to be
+blank, or hold a capture. To take them out: vmcopy copy /dev/vdb2 dump, or vmcopy copy /dev/vdb2 DIR for all of them.
 
 dump-raw: where filtering fails, all memory is copied. log-only: where no dump can be had, log and crash.json get the
 directory's name; where nothing can be written at all, the end of the log is shown.
