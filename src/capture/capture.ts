@@ -187,12 +187,13 @@ class Work {
     const { to, wait, name } = this.#settings;
     return await this.#steps.run<Store>("target", async () => {
       const target = await Target.open(this.#libc, this.#job, to, wait);
-      this.#target = target;
-      this.#steps.shown = (text) => target.shown(text);
       if (target.isRaw) {
         const partition = CapturePartition.create(this.#libc, target.path, this.#settings);
+        this.#target = target;
         return { line: `${partition.path}: ${partition.describe()}`, value: partition };
       }
+      this.#target = target;
+      this.#steps.shown = (text) => target.shown(text);
       const expanded = expandName(name, summary, this.#started);
       const directory = CaptureDirectory.create(this.#libc, target.path, expanded);
       const type = target.fileSystemType === undefined ? "" : `${target.fileSystemType}, `;

@@ -1,10 +1,9 @@
 /** Dumps on block devices: loop devices where this machine has them, and a file that passes for one. */
 import { afterAll, beforeAll, describe, expect, it } from "bun:test";
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { BLKGETSIZE64, S_IFBLK, S_IFMT } from "../../ffi/constants.ts";
-import type { Libc } from "../../ffi/libc.ts";
+import { asDevice } from "../support/device.ts";
 import { copy, failure, flip, verify } from "../support/engines.ts";
-import { injected, temporaryFolder } from "../support/files.ts";
+import { temporaryFolder } from "../support/files.ts";
 import { failAfterBytes, type Rules } from "../support/inject.ts";
 import { possible, shell } from "../support/program.ts";
 import { PLAIN } from "../support/shapes.ts";
@@ -22,27 +21,6 @@ const CAPACITY = 12 << 20;
 function usedImage(name: string, size = CAPACITY): string {
   writeFileSync(path(name), new Uint8Array(size).fill(0xaa));
   return path(name);
-}
-
-/** libc to which one file is a block device. */
-function asDevice(device: string, rules: Rules = {}): Libc {
-  const identity = statSync(device, { bigint: true }).ino;
-  const through: Libc = injected({
-    statx: (call, real) => {
-      const result = real(...call.args);
-      const view = through.structureView;
-      const mode = view.getUint16(28, true);
-      if (view.getBigUint64(32, true) === identity) view.setUint16(28, (mode & ~S_IFMT) | S_IFBLK, true);
-      return result;
-    },
-    ioctl: (call, real) => {
-      if (call.args[1] !== BLKGETSIZE64) return real(...call.args);
-      through.structureView.setBigUint64(0, BigInt(statSync(device).size), true);
-      return 0;
-    },
-    ...rules,
-  });
-  return through;
 }
 
 describe("a block device, injected", () => {
