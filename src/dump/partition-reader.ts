@@ -72,7 +72,8 @@ export class PartitionReader {
   bytes(member: PartitionMember): Uint8Array<ArrayBuffer> {
     const { bytes, isRight } = this.read(member);
     if (isRight) return bytes;
-    throw new VmcopyError("E_MANIFEST", `Cannot trust ${member.name} on ${this.path}: ${DAMAGED}`, EXIT_DATA);
+    const reason = this.#cutOff ?? DAMAGED;
+    throw new VmcopyError("E_MANIFEST", `Cannot trust ${member.name} on ${this.path}: ${reason}`, EXIT_DATA);
   }
 
   /** The same, right or not. @returns as much of it as is there @throws LibcError */
@@ -93,16 +94,21 @@ export class PartitionReader {
 
   /** One line each: why it is not a whole capture, as far as its header tells. */
   problems(): string[] {
-    const { state, members, size } = this.header;
+    const { state, members } = this.header;
     const names = members.map(({ name }) => name).join(", ") || "nothing";
     const problems: string[] = [];
     if (state === "incomplete")
       problems.push(`the capture on it is incomplete, it was cut off or failed; it has ${names}`);
     else if (state === "log-only") problems.push(`the capture on it ended without a dump; it has ${names}`);
     else if (this.member(DUMP_MEMBER) === undefined) problems.push(`it has no dump; it has ${names}`);
-    if (this.size < size)
-      problems.push(`it is cut off: it has ${this.size} bytes, the partition had ${size}`);
+    if (this.#cutOff !== undefined) problems.push(this.#cutOff);
     return problems;
+  }
+
+  get #cutOff(): string | undefined {
+    const { size } = this.header;
+    if (this.size >= size) return undefined;
+    return `it is cut off: it has ${this.size} bytes, the partition had ${size}`;
   }
 }
 
