@@ -2,6 +2,7 @@
  * A capture on a raw partition, in the same order as in a directory. What a power cut leaves says of itself how far it
  * came, and all that was told of as written can be taken from it.
  */
+import { LibcError } from "../../ffi/errno.ts";
 import type { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { refuseSameFile } from "../copy/destination.ts";
@@ -67,7 +68,13 @@ export class CapturePartition implements Store {
       return new CapturePartition(file, held);
     } catch (error) {
       file.close();
-      throw error;
+      // What the kernel says to a write, though the device could be opened for writing.
+      const isReadOnly = error instanceof LibcError && error.code === "EPERM";
+      if (!isReadOnly) throw error;
+      throw new VmcopyError(
+        "E_IO",
+        `${error.message}; the device is read-only: name one that can be written`,
+      );
     }
   }
 
