@@ -1,7 +1,7 @@
 /**
  * What a JavaScript runtime must give for vmcopy to call libc, and the choice of the runtime at hand.
  */
-import type { AioCalls, Calls } from "./symbols.ts";
+import type { AioCalls, Calls, TimerCalls } from "./symbols.ts";
 
 export interface Backend {
   readonly runtime: "bun" | "deno";
@@ -9,6 +9,8 @@ export interface Backend {
   readonly calls: Calls;
   /** aio_read(3) and what belongs to it, where libc has it */
   readonly aio?: AioCalls | undefined;
+  /** timer_create(2) and what belongs to it, where libc has it */
+  readonly timers?: TimerCalls | undefined;
   /** errno of the last failed call on this thread. Ask at once: the next call may change it. */
   errno(): number;
   /** Native memory as an ArrayBuffer without a copy. `address` must stay mapped for as long as it is used. */

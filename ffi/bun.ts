@@ -9,6 +9,8 @@ import {
   type CType,
   libcNames,
   SYMBOLS,
+  TIMER_SYMBOLS,
+  type TimerCalls,
 } from "./symbols.ts";
 
 /** `i64_fast` gives a number where the value fits one; every offset, size and user-space address does. */
@@ -18,6 +20,7 @@ const TYPES: Record<CType, FFIType> = {
   i64: FFIType.i64_fast,
   addr: FFIType.u64_fast,
   size: FFIType.u64_fast,
+  handle: FFIType.u64,
 };
 
 /** Loads the first libc that can be opened. @throws Error naming every file tried */
@@ -32,6 +35,7 @@ export function bunBackend(): Backend {
         runtime: "bun",
         calls,
         aio: optional(() => load(library, AIO_SYMBOLS) as AioCalls),
+        timers: optional(() => load(library, TIMER_SYMBOLS) as TimerCalls),
         errno: () => read.i32(errnoAddress, 0),
         view: (address, length) => toArrayBuffer(address as Pointer, 0, length),
         addressOf: (buffer) => ptr(buffer),

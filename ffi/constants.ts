@@ -48,11 +48,18 @@ export const BLKGETSIZE64 = 0x80081272;
 /** _IOR('W', 7, int): after how many seconds a watchdog resets the machine */
 export const WDIOC_GETTIMEOUT = 0x80045707;
 export const SIGEV_NONE = 1;
+export const SIGEV_THREAD = 2;
+export const CLOCK_MONOTONIC = 1;
+/** with 1: waits until a terminal has sent all that was written to it (tcdrain(3)) */
+export const TCSBRK = 0x5409;
 export const SC_PAGESIZE = 30;
 
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const SYS_finit_module = isArm ? 273 : 313;
+/** Linux 5.17: the kernel decompresses the module itself */
+export const MODULE_INIT_COMPRESSED_FILE = 4;
 export const RB_AUTOBOOT = 0x01234567;
 export const RB_HALT_SYSTEM = 0xcdef0123;
 export const RB_POWER_OFF = 0x4321fedc;

@@ -20,7 +20,14 @@ interface DenoRuntime {
   };
 }
 
-const TYPES: Record<CType, string> = { i32: "i32", u32: "u32", i64: "i64", addr: "usize", size: "usize" };
+const TYPES: Record<CType, string> = {
+  i32: "i32",
+  u32: "u32",
+  i64: "i64",
+  addr: "usize",
+  size: "usize",
+  handle: "u64",
+};
 
 /** Loads the first libc that can be opened. @throws Error naming every file tried */
 export function denoBackend(): Backend {

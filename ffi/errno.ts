@@ -8,6 +8,7 @@ const ERRNO: Record<number, readonly [name: string, text: string]> = {
   4: ["EINTR", "interrupted system call"],
   5: ["EIO", "input/output error"],
   6: ["ENXIO", "no such device or address"],
+  8: ["ENOEXEC", "exec format error"],
   9: ["EBADF", "bad file descriptor"],
   11: ["EAGAIN", "resource temporarily unavailable"],
   12: ["ENOMEM", "cannot allocate memory"],
@@ -42,6 +43,8 @@ const ERRNO: Record<number, readonly [name: string, text: string]> = {
   117: ["EUCLEAN", "structure needs cleaning"],
   121: ["EREMOTEIO", "remote I/O error"],
   122: ["EDQUOT", "disk quota exceeded"],
+  126: ["ENOKEY", "required key not available"],
+  129: ["EKEYREJECTED", "key was rejected by service"],
   133: ["EHWPOISON", "memory page has hardware error"],
 };
 

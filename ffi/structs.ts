@@ -34,5 +34,13 @@ export const AIOCB = {
 } as const;
 export const AIOCB_SIZE = 168;
 
+/** struct sigevent (signal.h) */
+export const SIGEVENT = { sigev_value: 0, sigev_notify: 12, sigev_notify_function: 16 } as const;
+export const SIGEVENT_SIZE = 64;
+
+/** struct itimerspec (time.h) */
+export const ITIMERSPEC = { "it_interval.tv_sec": 0, "it_value.tv_sec": 16 } as const;
+export const ITIMERSPEC_SIZE = 32;
+
 /** siginfo_t (signal.h) */
 export const SIGINFO = { si_addr: 16 } as const;

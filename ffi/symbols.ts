@@ -6,8 +6,11 @@
  * the garbage collector then has no say over what the kernel reads or writes.
  */
 
-/** C types of the x86_64 and aarch64 Linux ABIs: `addr` and `size` are 64 bits wide and unsigned. */
-export type CType = "i32" | "u32" | "i64" | "addr" | "size";
+/**
+ * C types of the x86_64 and aarch64 Linux ABIs: `addr` and `size` are 64 bits wide and unsigned. A `handle` is 64 bits
+ * that mean something to libc alone, all of them: a bigint.
+ */
+export type CType = "i32" | "u32" | "i64" | "addr" | "size" | "handle";
 
 export interface CFunction {
   readonly args: readonly CType[];
@@ -57,6 +60,8 @@ export const SYMBOLS = {
   memcpy: { args: ["addr", "addr", "size"], returns: "addr" },
   sigaction: { args: ["i32", "addr", "addr"], returns: "i32" },
   sysconf: { args: ["i32"], returns: "i64" },
+  /** system calls that libc has no function for: their number (SYS_...), then their arguments */
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
   __errno_location: { args: [], returns: "addr" },
 } as const satisfies Record<string, CFunction>;
 
@@ -68,6 +73,13 @@ export const AIO_SYMBOLS = {
   aio_suspend: { args: ["addr", "i32", "addr"], returns: "i32" },
 } as const satisfies Record<string, CFunction>;
 
+/** Timers that call a function on a thread of libc's (timer_create(2)); glibc before 2.34 has these in other libraries. */
+export const TIMER_SYMBOLS = {
+  timer_create: { args: ["i32", "addr", "addr"], returns: "i32" },
+  timer_settime: { args: ["handle", "i32", "addr", "addr"], returns: "i32" },
+  dlsym: { args: ["addr", "addr"], returns: "addr" },
+} as const satisfies Record<string, CFunction>;
+
 export type SymbolName = keyof typeof SYMBOLS;
 
 /** A table as functions: numbers in, a number out, no check made. */
@@ -76,8 +88,11 @@ type Functions<Table extends Record<string, CFunction>> = {
 };
 export type Calls = Functions<typeof SYMBOLS>;
 export type AioCalls = Functions<typeof AIO_SYMBOLS>;
+export type TimerCalls = Functions<typeof TIMER_SYMBOLS>;
 
-type Numbers<Types extends readonly CType[]> = { [Index in keyof Types]: number };
+type Numbers<Types extends readonly CType[]> = {
+  [Index in keyof Types]: Types[Index] extends "handle" ? bigint : number;
+};
 
 /** File names under which libc is loaded: glibc, then musl, for this machine's architecture. */
 export function libcNames(architecture: string): string[] {

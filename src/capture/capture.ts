@@ -5,14 +5,16 @@
  *
  * What becomes of the machine is decided here and done by the caller, once the report is printed.
  */
+import process from "node:process";
 import type { Libc } from "../../ffi/libc.ts";
 import { EXIT_DATA, EXIT_FAILED, EXIT_OK, Interrupted } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { formatCount, formatDuration, formatSize, isoTime } from "../units.ts";
-import { type Action, allowedActions } from "./actions.ts";
+import { type Action, allowedActions, failureActions, NO_CAPTURE_KERNEL } from "./actions.ts";
 import { type Crash, type CrashSummary, readCrash } from "./crash.ts";
 import { CaptureDirectory } from "./directory.ts";
 import { type DumpRecord, writeDump } from "./dump.ts";
+import { FeedingJob } from "./feeding.ts";
 import { CapturePartition } from "./partition.ts";
 import { readBack } from "./read-back.ts";
 import { type CaptureRecord, type CaptureState, RECORD_FORMAT, toolOf } from "./record.ts";
@@ -22,6 +24,7 @@ import { Steps } from "./steps.ts";
 import { LOG, RECORD, type Store, SUMMARY } from "./store.ts";
 import { Target } from "./target.ts";
 import { expandName } from "./template.ts";
+import { orUnexpected } from "./unexpected.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface CaptureOptions {
@@ -30,6 +33,8 @@ export interface CaptureOptions {
   readonly warnings: readonly string[];
   /** the machine may be restarted and stopped: it is in a capture kernel */
   readonly mayEnd: boolean;
+  /** what went before, if it is to stand in the record too */
+  readonly steps?: Steps;
 }
 
 export interface CaptureReport extends CaptureRecord {
@@ -41,23 +46,33 @@ export interface CaptureReport extends CaptureRecord {
 /** The end of a log that is shown where it cannot be written anywhere, in bytes: a serial console takes 6 s for it. */
 const SHOWN_LOG = 64 << 10;
 
-/** Does it all. @throws Interrupted where the user stopped it: what there is stays, marked incomplete */
-export async function capture(libc: Libc, job: Job, options: CaptureOptions): Promise<CaptureReport> {
+/**
+ * Does it all. Whatever stops it, Ctrl-C or an error that nobody foresaw: what there is stays, marked incomplete, with
+ * the record and durable, and the report tells what becomes of the machine. Never throws.
+ *
+ * @param job where it feeds something already, the watchdog is fed too
+ */
+export async function capture(
+  libc: Libc,
+  job: Job | FeedingJob,
+  options: CaptureOptions,
+): Promise<CaptureReport> {
   const { settings } = options;
-  for (const warning of options.warnings) job.warn(warning);
-  const steps = new Steps(job);
+  const fed = job instanceof FeedingJob ? job : new FeedingJob(job);
+  for (const warning of options.warnings) fed.warn(warning);
+  const steps = options.steps ?? new Steps(fed);
   const watchdog =
     settings.watchdog === undefined ? undefined : await openWatchdog(libc, steps, settings.watchdog);
-  const work = new Work(libc, watchdog?.fedBy(job) ?? job, steps, options);
+  if (watchdog !== undefined) fed.add(watchdog);
+  const work = new Work(libc, fed, steps, options);
   try {
-    await work.save();
-    await work.close();
+    await orUnexpected(work.save());
   } catch (error) {
-    if (error instanceof Interrupted) await work.close();
-    throw error;
-  } finally {
-    if (watchdog !== undefined) await stopWatchdog(steps, watchdog);
+    work.stop(error);
   }
+  await work.close();
+  // Whatever happened: it would reset a machine that is left to a shell, or running.
+  if (watchdog !== undefined) await stopWatchdog(steps, watchdog);
   return await work.report();
 }
 
@@ -96,6 +111,7 @@ class Work {
   #state: CaptureState = "running";
   #actions: readonly Action[] | undefined;
   #isRecordTold = false;
+  #stopped: unknown;
 
   constructor(libc: Libc, job: Job, steps: Steps, options: CaptureOptions) {
     this.#libc = libc;
@@ -134,15 +150,23 @@ class Work {
     await this.#rotate(directory);
   }
 
+  /** Nothing more is saved. */
+  stop(error: unknown): void {
+    this.#stopped = error;
+    this.#steps.stop(error);
+    const isDebugged = process.env.VMCOPY_DEBUG === "1" && error instanceof Error;
+    for (const line of isDebugged ? (error.stack ?? "").split("\n") : []) this.#job.warn(line);
+  }
+
   /** Lets go of directory and device: what is written is durable then. Never throws. */
   async close(): Promise<void> {
     if (this.#state === "running") this.#state = "incomplete";
     this.#actions = allowedActions(this.#wantedActions, this.#options.mayEnd);
     this.#record(true);
-    this.#directory?.close();
     const target = this.#target;
     if (target === undefined) return;
     await this.#steps.run(target.mountPoint === undefined ? "sync" : "unmount", () => {
+      this.#directory?.close();
       target.close();
       return { line: target.place.device ?? target.path, value: undefined };
     });
@@ -154,18 +178,16 @@ class Work {
     const refused = wanted.filter((action) => action !== "none" && !actions.includes(action));
     await this.#steps.run("final", () => {
       const words = actions.length === 0 ? "none" : actions.join(", then ");
-      const why = ": this is no capture kernel (there is no /proc/vmcore), and vmcopy is not PID 1";
-      return {
-        line: refused.length === 0 ? words : `${refused.join(", ")} not done${why}`,
-        value: undefined,
-      };
+      const line = refused.length === 0 ? words : `${refused.join(", ")} not done${NO_CAPTURE_KERNEL}`;
+      return { line, value: undefined };
     });
     const isDone = this.#isWhole && this.#steps.ok;
+    const byData = isDone ? EXIT_OK : this.#saved ? EXIT_DATA : EXIT_FAILED;
     return {
       ...this.#toRecord(),
       crash: this.#crash?.summary ?? null,
       actions,
-      exitCode: isDone ? EXIT_OK : this.#saved ? EXIT_DATA : EXIT_FAILED,
+      exitCode: this.#stopped instanceof Interrupted ? this.#stopped.exitCode : byData,
     };
   }
 
@@ -179,8 +201,7 @@ class Work {
   }
 
   get #wantedActions(): readonly Action[] {
-    const { final, onFailure } = this.#settings;
-    return this.#isWhole || onFailure.actions.length === 0 ? final : onFailure.actions;
+    return this.#isWhole ? this.#settings.final : failureActions(this.#settings);
   }
 
   async #open({ summary }: Crash): Promise<Store | undefined> {

@@ -30,6 +30,8 @@ export interface Settings {
   readonly wait: number;
   /** of a raw partition, what is no capture */
   readonly overwrite: boolean;
+  /** seconds without progress after which the machine is ended; 0: it is not */
+  readonly stall: number;
 }
 
 const MOST_JOBS = 64;
@@ -50,6 +52,7 @@ export const DEFAULTS: Settings = {
   watchdog: undefined,
   wait: 10,
   overwrite: false,
+  stall: 0,
 };
 
 /** By the names that people write. */
@@ -74,6 +77,7 @@ const PARSERS: { readonly [Key in keyof Settings]: (text: string) => Settings[Ke
   watchdog: nonEmpty,
   wait: (text) => wholeNumber(text, 0, 3600),
   overwrite: yesOrNo,
+  stall: (text) => wholeNumber(text, 0, 86_400),
 };
 
 /** Settings in one place, as text, by name. */
@@ -109,13 +113,15 @@ export function readSetting(name: string, text: string): Partial<Settings> | und
 /**
  * Puts sources together, the first that has a setting wins. What is wrong in one is told and passed over: a capture is
  * never given up for a mistake in a file.
+ *
+ * @param defaults where no source has a setting
  */
-export function resolveSettings(sources: readonly SettingSource[]): {
-  settings: Settings;
-  warnings: string[];
-} {
+export function resolveSettings(
+  sources: readonly SettingSource[],
+  defaults: Settings = DEFAULTS,
+): { settings: Settings; warnings: string[] } {
   const refused: { line: string; key: keyof Settings | undefined }[] = [];
-  let settings = DEFAULTS;
+  let settings = defaults;
   for (const { nameOf, values } of [...sources].reverse()) {
     for (const [name, text] of values) {
       try {

@@ -52,7 +52,7 @@ export class Steps {
       this.#tell(name, !flawed, at, line);
       return value;
     } catch (error) {
-      this.#tell(name, false, at, error instanceof Error ? error.message : String(error), codeOf(error));
+      this.#tell(name, false, at, messageOf(error), codeOf(error));
       if (error instanceof Interrupted) throw error;
       return undefined;
     }
@@ -61,6 +61,13 @@ export class Steps {
   /** Tells of what failed beside the steps. */
   fail(name: string, line: string): void {
     this.#tell(name, false, this.seconds, line);
+  }
+
+  /** Tells of what ended the work, unless the step that it happened in has. */
+  stop(error: unknown): void {
+    if (this.list.at(-1)?.line === this.shown(messageOf(error))) return;
+    const name = error instanceof Interrupted ? "stopped" : "unexpected";
+    this.#tell(name, false, this.seconds, messageOf(error), codeOf(error));
   }
 
   get ok(): boolean {
@@ -74,6 +81,10 @@ export class Steps {
     if (ok) this.#job.inform(stamped);
     else this.#job.warn(stamped);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function codeOf(error: unknown): string {

@@ -1,21 +1,19 @@
 /**
- * The machine's watchdog (Documentation/watchdog/watchdog-api.rst): it resets the machine unless it is written to.
- *
- * It is fed from the work itself, wherever that tells how far it has come or lets signals in, and from no timer: a
- * vmcopy that hangs, or that somebody stopped, does not feed it. The character V before the close stops it.
+ * The machine's watchdog (Documentation/watchdog/watchdog-api.rst): it resets the machine unless it is written to. The
+ * character V before the close stops it.
  */
 import { O_NONBLOCK, O_WRONLY, WDIOC_GETTIMEOUT } from "../../ffi/constants.ts";
 import { File } from "../../ffi/file.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
-import type { Job } from "../job.ts";
+import type { Feedable } from "./feeding.ts";
 
 /** Fed at most so often, in milliseconds: watchdogs wait for seconds at least. */
 const INTERVAL = 500;
 const FOOD = 0;
 const MAGIC = "V".charCodeAt(0);
 
-export class Watchdog {
+export class Watchdog implements Feedable {
   readonly #file: File;
   readonly #byte: Mapping;
   #next = 0;
@@ -57,33 +55,13 @@ export class Watchdog {
 
   /** Stops it and lets go of it. @throws LibcError: then it may still reset the machine */
   stop(): void {
+    this.#next = Number.POSITIVE_INFINITY;
     try {
       this.#write(MAGIC);
     } finally {
       this.#byte.unmap();
       this.#file.close();
     }
-  }
-
-  /** The same job, feeding it as it goes. */
-  fedBy(job: Job): Job {
-    return {
-      start: (label, total, already) => {
-        this.feed();
-        job.start(label, total, already);
-      },
-      update: (done) => {
-        this.feed();
-        job.update(done);
-      },
-      end: () => job.end(),
-      inform: (line) => job.inform(line),
-      warn: (line) => job.warn(line),
-      breathe: async () => {
-        this.feed();
-        await job.breathe();
-      },
-    };
   }
 
   #write(byte: number): void {

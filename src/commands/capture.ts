@@ -1,11 +1,13 @@
 /** `vmcopy capture`: the whole of a kdump initramfs's work. */
-import { readFileSync } from "node:fs";
 import { type Action, mayEndMachine, performActions } from "../capture/actions.ts";
 import { type CaptureReport, capture as captureCrash } from "../capture/capture.ts";
-import { DEFAULT_CONFIG, fileSettings } from "../capture/config-file.ts";
-import { kernelSettings } from "../capture/kernel-command-line.ts";
-import { readSetting, resolveSettings } from "../capture/settings.ts";
-import { EXIT_DATA, EXIT_FAILED, VmcopyError } from "../errors.ts";
+import { DEFAULT_CONFIG } from "../capture/config-file.ts";
+import { FeedingJob } from "../capture/feeding.ts";
+import { gatherSettings } from "../capture/setting-sources.ts";
+import { readSetting } from "../capture/settings.ts";
+import { startStallTimer } from "../capture/stall.ts";
+import { Steps } from "../capture/steps.ts";
+import { EXIT_DATA, VmcopyError } from "../errors.ts";
 import { formatDuration } from "../units.ts";
 import type { Verb } from "./command.ts";
 
@@ -24,6 +26,7 @@ const NAMES = [
   ["watchdog", "watchdog"],
   ["wait", "wait"],
   ["overwrite", "overwrite"],
+  ["stall", "stall"],
   ["source", "source"],
 ] as const;
 
@@ -62,6 +65,11 @@ export const capture: Verb = {
       .option("--watchdog <device>", "feed it while this works, stop it at the end")
       .option("--wait <seconds>", "for the device of --to to appear (default 10)")
       .option("--overwrite", "a raw partition that holds something else than a capture, too")
+      .option(
+        "--stall <seconds>",
+        "end the machine, as a failure does, when nothing has come on for so long, even where a disk hangs; longer " +
+          "than one write to it may take (default 0: never; 300 as PID 1)",
+      )
       .option("--source <vmcore>", "what to capture (default /proc/vmcore)")
       .option("--config <file>", `settings in TOML (default ${DEFAULT_CONFIG})`)
       .addHelpText("after", HELP);
@@ -69,8 +77,15 @@ export const capture: Verb = {
 
   async run({ libc, terminal }, _paths, options) {
     const started = performance.now();
-    const { settings, warnings } = settingsOf(options);
-    const report = await captureCrash(libc, terminal, { settings, warnings, mayEnd: mayEndMachine() });
+    const config = options.config as string | undefined;
+    const { settings, warnings } = gatherSettings({ options: givenIn(options), config });
+    const mayEnd = mayEndMachine();
+    // Where it is to end, no signal ends this program before it.
+    if (mayEnd) terminal.catchSignals();
+    const job = new FeedingJob(terminal);
+    const steps = new Steps(job);
+    const stall = await startStallTimer(libc, job, steps, settings, mayEnd);
+    const report = await captureCrash(libc, job, { settings, warnings, mayEnd, steps });
     const seconds = (performance.now() - started) / 1000;
     return {
       exitCode: report.exitCode,
@@ -81,7 +96,8 @@ export const capture: Verb = {
 
     /** The machine is gone after this, where all goes well. */
     function end(actions: readonly Action[]): number {
-      const problems = performActions(libc, actions);
+      const problems = performActions(libc, actions, stall);
+      stall?.rest();
       for (const problem of problems) terminal.fail(`capture: ${problem}`);
       return problems.length > 0 ? Math.max(report.exitCode, EXIT_DATA) : report.exitCode;
     }
@@ -107,8 +123,8 @@ that is in a capture kernel, or as PID 1. To try it: vmcopy sample x; vmcopy cap
 
 Exit codes: 0 all was done, 1 something is not what it should be, 2 nothing could be saved.`;
 
-/** @throws VmcopyError E_USAGE for the program's own options alone */
-function settingsOf(options: Record<string, unknown>) {
+/** Settings among the program's own options, as text. @throws VmcopyError E_USAGE */
+function givenIn(options: Record<string, unknown>): Map<string, string> {
   const given = new Map<string, string>();
   for (const [option, name] of NAMES) {
     const value = options[option];
@@ -122,31 +138,15 @@ function settingsOf(options: Record<string, unknown>) {
     }
     given.set(name, String(value));
   }
-  const kernel = kernelSettings(readCommandLine());
-  const named = (options.config as string | undefined) ?? kernel.get("config");
-  kernel.delete("config");
-  const config = named ?? DEFAULT_CONFIG;
-  const file = fileSettings(config, named !== undefined);
-  const { settings, warnings } = resolveSettings([
-    { nameOf: (name) => `--${name}`, values: given },
-    { nameOf: (name) => `vmcopy.${name} on the kernel's command line`, values: kernel },
-    { nameOf: (name) => `${name} in ${config}`, values: file.values },
-  ]);
-  return { settings, warnings: [...file.warnings, ...warnings] };
+  return given;
 }
 
-function readCommandLine(): string {
-  try {
-    return readFileSync("/proc/cmdline", "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** Where nothing could be saved, with the reason as any error has it. */
+/** Where nothing could be saved, or somebody stopped it, with the reason as any error has it. */
 function toJson(report: CaptureReport): object {
-  const failed = report.steps.find(({ ok }) => !ok);
-  if (report.exitCode !== EXIT_FAILED || failed === undefined) return report;
+  const { steps, exitCode } = report;
+  const stopped = steps.find(({ code }) => code === "E_INTERRUPTED");
+  const failed = stopped ?? steps.find(({ ok }) => !ok);
+  if (exitCode <= EXIT_DATA || failed === undefined) return report;
   return { ...report, error: { code: failed.code ?? "E_IO", message: failed.line } };
 }
 

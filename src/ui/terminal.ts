@@ -56,7 +56,7 @@ export class Terminal implements Job {
   }
 
   start(label: string, total: number, already = 0): void {
-    this.#catchSignals();
+    this.catchSignals();
     this.#progress = startProgress({
       label,
       total,
@@ -88,8 +88,8 @@ export class Terminal implements Job {
     if (this.#signal !== undefined) throw new Interrupted(this.#signal);
   }
 
-  /** From the first piece of work on; before it, a signal just ends the program. */
-  #catchSignals(): void {
+  /** From the first piece of work on, or when this is called; before it, a signal just ends the program. */
+  catchSignals(): void {
     if (this.#catching) return;
     this.#catching = true;
     for (const signal of ["SIGINT", "SIGTERM"] as const) {

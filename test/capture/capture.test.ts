@@ -10,7 +10,7 @@ import { ladder } from "../../src/capture/fitting.ts";
 import { Interrupted } from "../../src/errors.ts";
 import { capture, isWhole, jsonOf, listing, stepsOf, WHOLE } from "../support/captures.ts";
 import { flip, same } from "../support/engines.ts";
-import { injected, temporaryFolder } from "../support/files.ts";
+import { BUN, injected, ROOT, temporaryFolder } from "../support/files.ts";
 import type { Rules } from "../support/inject.ts";
 import { failingOn, type NamedRule, withNames } from "../support/inject-names.ts";
 import { shell, shellLine, vmcopy } from "../support/program.ts";
@@ -377,21 +377,70 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     });
     expect(listing(to)).toEqual({ one: WHOLE.filter((file) => file !== "dmesg.txt") });
   });
+});
 
-  it("Ctrl-C: what is there stays, marked incomplete, and the machine goes on", async () => {
-    const stopped = capture(
+describe("what stops a capture, on no step's account, stops not what is left to do", () => {
+  const SAVED = { "one.incomplete": ["capture.json", "crash.json", "dmesg.txt"] };
+  const stopping = (mayEnd: boolean, said: (line: string) => void, through?: Libc) =>
+    capture(
       to,
       source,
-      { ...NAME, final: ["reboot"] },
-      {
-        mayEnd: true,
-        said: (line) => {
-          if (/\] space: /.test(line)) throw new Interrupted("SIGINT");
-        },
-      },
+      { ...NAME, final: ["reboot"], onFailure: { fallbacks: [], actions: ["halt"] } },
+      { mayEnd, said, ...(through && { through }) },
     );
-    expect(await stopped.catch((error) => error)).toBeInstanceOf(Interrupted);
-    expect(listing(to)).toEqual({ "one.incomplete": ["capture.json", "crash.json", "dmesg.txt"] });
+
+  it.each<[string, number]>([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ])(
+    "%s: the record says so, and a machine that may be ended is, as after a failure",
+    async (signal, exitCode) => {
+      const interrupt = (line: string) => {
+        if (/\] space: /.test(line)) throw new Interrupted(signal as "SIGINT" | "SIGTERM");
+      };
+      const { report, lines } = await stopping(true, interrupt);
+      expect(report).toMatchObject({ exitCode, state: "incomplete", actions: ["halt"] });
+      expect(listing(to)).toEqual(SAVED);
+      const record = jsonOf(`${directory}.incomplete`, "capture.json");
+      expect(record).toMatchObject({ state: "incomplete", actions: ["halt"] });
+      expect(record.steps).toContainEqual(
+        expect.objectContaining({ name: "space", code: "E_INTERRUPTED", line: `Stopped by ${signal}` }),
+      );
+      expect(lines.slice(-2).map((line) => line.replace(/.*\] /, ""))).toEqual([
+        `sync: ${to}`,
+        "final: halt",
+      ]);
+      rmSync(to, { recursive: true });
+      expect((await stopping(false, interrupt)).report).toMatchObject({ exitCode, actions: [] });
+    },
+  );
+
+  it("a call that fails where no step is at work", async () => {
+    let isLooked = false;
+    const through = withNames({
+      fstatfs: (call, real) => (isLooked ? call.fail("EIO") : real(...call.args)),
+    });
+    const { report, lines } = await stopping(
+      true,
+      (line) => {
+        isLooked ||= /\] crash: /.test(line);
+      },
+      through,
+    );
+    expect(stepsOf(report).join(" ")).toBe("read target log crash unexpected! sync final");
+    expect(report).toMatchObject({ exitCode: 1, state: "incomplete", actions: ["halt"] });
+    expect(lines.join("\n")).toContain(`unexpected: Cannot statfs ${to}: input/output error (EIO)`);
+    expect(listing(to)).toEqual(SAVED);
+  });
+
+  it.each(["callback", "promise"])("an error in a %s that nobody waits for", async (where) => {
+    const script = join(ROOT, "test/support/throw-late.ts");
+    const { out, err } = await shell(`${BUN} ${script} ${source} ${to} ${where}`);
+    expect(err).toBe("");
+    const { lines, steps, ...report } = JSON.parse(out);
+    expect(report).toEqual({ actions: ["halt"], state: "incomplete", exitCode: 1 });
+    expect(steps.filter((name: string) => name.endsWith("!"))).toEqual(["unexpected!"]);
+    expect(lines.join("\n")).toContain(`unexpected: thrown in a ${where}`);
     expect(jsonOf(`${directory}.incomplete`, "capture.json").state).toBe("incomplete");
   });
 });

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { WDIOC_GETTIMEOUT } from "../../ffi/constants.ts";
+import { FeedingJob } from "../../src/capture/feeding.ts";
 import { Watchdog } from "../../src/capture/watchdog.ts";
 import { capture, stepsOf } from "../support/captures.ts";
 import { testJob } from "../support/engines.ts";
@@ -28,7 +29,8 @@ describe("a watchdog", () => {
     performance.now = () => time;
     try {
       const watchdog = Watchdog.open(libc, device);
-      const job = watchdog.fedBy(testJob());
+      const job = new FeedingJob(testJob());
+      job.add(watchdog);
       expect(eaten()).toBe(".");
       for (let step = 0; step < 10; step++) {
         time += 100;

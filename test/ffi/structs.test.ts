@@ -9,9 +9,13 @@ import { LibcError } from "../../ffi/errno.ts";
 import {
   AIOCB,
   AIOCB_SIZE,
+  ITIMERSPEC,
+  ITIMERSPEC_SIZE,
   POLLFD,
   SIGACTION,
   SIGACTION_SIZE,
+  SIGEVENT,
+  SIGEVENT_SIZE,
   SIGINFO,
   STATFS,
   STATX,
@@ -31,13 +35,17 @@ const HEADERS = `#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <linux/module.h>
 #include <linux/watchdog.h>
 `;
 
@@ -67,6 +75,8 @@ const STRUCTS = [
   ["struct sigaction", SIGACTION],
   ["siginfo_t", SIGINFO],
   ["struct aiocb", AIOCB],
+  ["struct sigevent", SIGEVENT],
+  ["struct itimerspec", ITIMERSPEC],
 ] as const satisfies [string, Record<string, number>][];
 
 describe.skipIf(compiler === null)(
@@ -79,13 +89,15 @@ describe.skipIf(compiler === null)(
     });
 
     it("sizes of what they are written into", () => {
-      const [sigaction = 0, statx = 0, statfs = 0, aiocb = 0] = evaluate(
-        ["struct sigaction", "struct statx", "struct statfs", "struct aiocb"].map(
-          (type) => `sizeof(${type})`,
-        ),
-      );
-      expect(sigaction).toBe(SIGACTION_SIZE);
-      expect(aiocb).toBe(AIOCB_SIZE);
+      const written = ["sigaction", "aiocb", "sigevent", "itimerspec"];
+      const sizes = evaluate([...written, "statx", "statfs"].map((name) => `sizeof(struct ${name})`));
+      const [statx = 0, statfs = 0] = sizes.slice(written.length);
+      expect(sizes.slice(0, written.length)).toEqual([
+        SIGACTION_SIZE,
+        AIOCB_SIZE,
+        SIGEVENT_SIZE,
+        ITIMERSPEC_SIZE,
+      ]);
       // The scratch memory for structures has 4096 bytes.
       expect(Math.max(statx, statfs)).toBeLessThan(4096);
     });

@@ -20,7 +20,7 @@ export async function capture(
   to: string,
   source: string,
   settings: Partial<Settings> = {},
-  { through = libc, said = (_line: string) => {}, mayEnd = false } = {},
+  { through = libc, said = (_line: string) => {}, mayEnd = false, breathe = () => {} } = {},
 ): Promise<Captured> {
   const lines: string[] = [];
   const tell = (line: string) => {
@@ -29,7 +29,7 @@ export async function capture(
   };
   const report = await captureCrash(
     through,
-    { ...testJob(), inform: tell, warn: tell },
+    { ...testJob(breathe), inform: tell, warn: tell },
     {
       settings: { ...DEFAULTS, jobs: 1, wait: 0, to: parsePlace(to), source, ...settings },
       warnings: [],
