@@ -66,7 +66,7 @@ export async function capture(
   if (watchdog !== undefined) fed.add(watchdog);
   const work = new Work(libc, fed, steps, options);
   try {
-    await orUnexpected(work.save());
+    await orUnexpected(fed, () => work.save());
   } catch (error) {
     work.stop(error);
   }

@@ -13,6 +13,7 @@ export interface Feedable {
 export class FeedingJob implements Job {
   readonly #job: Job;
   readonly #fed: Feedable[] = [];
+  #failing: unknown;
 
   constructor(job: Job) {
     this.#job = job;
@@ -21,6 +22,16 @@ export class FeedingJob implements Job {
   /** Feeds this one too, from now on. */
   add(fed: Feedable): void {
     this.#fed.push(fed);
+  }
+
+  /** The next breath throws this. */
+  fail(error: unknown): void {
+    this.#failing ??= error;
+  }
+
+  /** What the next breath will throw. */
+  get failing(): unknown {
+    return this.#failing;
   }
 
   start(label: string, total: number, already?: number): void {
@@ -51,6 +62,9 @@ export class FeedingJob implements Job {
   async breathe(): Promise<void> {
     this.#feed();
     await this.#job.breathe();
+    const failing = this.#failing;
+    this.#failing = undefined;
+    if (failing !== undefined) throw failing;
   }
 
   #feed(): void {

@@ -65,7 +65,7 @@ export class Steps {
 
   /** Tells of what ended the work, unless the step that it happened in has. */
   stop(error: unknown): void {
-    if (this.list.at(-1)?.line === this.shown(messageOf(error))) return;
+    if (error instanceof Interrupted && this.list.some(({ code }) => code === "E_INTERRUPTED")) return;
     const name = error instanceof Interrupted ? "stopped" : "unexpected";
     this.#tell(name, false, this.seconds, messageOf(error), codeOf(error));
   }

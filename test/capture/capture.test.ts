@@ -433,14 +433,28 @@ describe("what stops a capture, on no step's account, stops not what is left to 
     expect(listing(to)).toEqual(SAVED);
   });
 
-  it.each(["callback", "promise"])("an error in a %s that nobody waits for", async (where) => {
+  it.each(["callback", "promise"])(
+    "an error in a %s that nobody waits for fails the step at work",
+    async (where) => {
+      const script = join(ROOT, "test/support/throw-late.ts");
+      const { out, err } = await shell(`${BUN} ${script} ${source} ${to} ${where}`);
+      expect(err).toBe("");
+      const { lines, steps, ...report } = JSON.parse(out);
+      expect(report).toEqual({ actions: ["reboot"], state: "complete", exitCode: 1 });
+      expect(steps.filter((name: string) => name.endsWith("!"))).toEqual(["dump!"]);
+      expect(steps.slice(-5)).toEqual(["dump-raw", "verify", "name", "sync", "final"]);
+      expect(lines.join("\n")).toContain(`dump: thrown in a ${where}`);
+    },
+  );
+
+  it("an error that nobody waits for in work that takes no notice of it any more", async () => {
     const script = join(ROOT, "test/support/throw-late.ts");
-    const { out, err } = await shell(`${BUN} ${script} ${source} ${to} ${where}`);
+    const { out, err } = await shell(`${BUN} ${script} ${source} ${to} callback holds`);
     expect(err).toBe("");
     const { lines, steps, ...report } = JSON.parse(out);
     expect(report).toEqual({ actions: ["halt"], state: "incomplete", exitCode: 1 });
-    expect(steps.filter((name: string) => name.endsWith("!"))).toEqual(["unexpected!"]);
-    expect(lines.join("\n")).toContain(`unexpected: thrown in a ${where}`);
+    expect(steps.slice(-3)).toEqual(["unexpected!", "sync", "final"]);
+    expect(lines.join("\n")).toContain("unexpected: thrown in a callback");
     expect(jsonOf(`${directory}.incomplete`, "capture.json").state).toBe("incomplete");
   });
 });

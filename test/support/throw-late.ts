@@ -1,20 +1,26 @@
 /**
- * A capture during which something goes wrong that nobody waits for. Arguments: source, where to, `callback` or
- * `promise`. Prints what was reported; without a guard the runtime ends it before that.
+ * A capture during which something goes wrong that nobody waits for, while it writes the dump. Arguments: source, where
+ * to, `callback` or `promise`, and `holds` where the work is never heard of again. Prints what was reported; without a
+ * guard the runtime ends it before that.
  */
 import { capture, stepsOf } from "./captures.ts";
 
-const [source = "", to = "", where] = process.argv.slice(2);
+const [source = "", to = "", where, holds] = process.argv.slice(2);
+let thrown = false;
 const { report, lines } = await capture(
   to,
   source,
-  { name: "one", final: ["reboot"], onFailure: { fallbacks: [], actions: ["halt"] } },
+  { name: "one", final: ["reboot"], onFailure: { fallbacks: ["dump-raw"], actions: ["halt"] } },
   {
     mayEnd: true,
     // As a terminal does: callbacks are called.
-    breathe: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    breathe: () =>
+      new Promise<void>((resolve) => {
+        if (!(thrown && holds)) setImmediate(resolve);
+      }),
     said: (line) => {
-      if (!/\] crash: /.test(line)) return;
+      if (!/\] space: /.test(line)) return;
+      thrown = true;
       const error = new TypeError(`thrown in a ${where}`);
       if (where === "promise") Promise.reject(error);
       else
