@@ -5,7 +5,10 @@
  * the environment, NULL, the auxiliary vector. The stub puts itself in the place of the missing interpreter:
  *
  * 1. /proc has to be there, since the loader opens the libraries as /proc/self/fd/N. As PID 1 of an initramfs
- *    it is not mounted yet, so the stub mounts it; anyone else is told.
+ *    it is not mounted yet, so the stub mounts it; anyone else is told. Nor is there always a console: the kernel
+ *    opens /dev/console for PID 1 where its own initramfs has one, as most kernels' have. Where it has not, the
+ *    stub mounts /dev and opens it: the runtime dies without standard descriptors, and takes their numbers for
+ *    its own files.
  * 2. The auxiliary vector gets what the kernel would have written had it loaded an interpreter.
  * 3. Each embedded library becomes a memory file, and its descriptor's number is written into the path that
  *    the program's DT_NEEDED names. No fixed descriptor numbers: a fixed one could be taken by the parent, or
@@ -14,6 +17,8 @@
  *    That is the stub again: it closes the descriptors (the mappings keep the files alive), so that program
  *    and children start with a clean table, and goes to the program's real entry.
  *
+ * Where it cannot go on it says so and exits; as PID 1 it restarts the machine, since that exit would be a panic.
+ *
  * System call numbers: arch/x86/entry/syscalls/syscall_64.tbl of Linux. AT_*: include/uapi/linux/auxvec.h.
  */
 
@@ -21,15 +26,20 @@ import { type Architecture, LIBRARY_RECORD, type Stub, type StubLayout } from ".
 import { X86Assembler } from "./x86_64_assembler.ts";
 
 const SYS_WRITE = 1;
+const SYS_OPEN = 2;
 const SYS_CLOSE = 3;
 const SYS_ACCESS = 21;
+const SYS_DUP = 32;
 const SYS_GETPID = 39;
+const SYS_FCNTL = 72;
 const SYS_MKDIR = 83;
 const SYS_MOUNT = 165;
+const SYS_REBOOT = 169;
 const SYS_EXIT_GROUP = 231;
 const SYS_MEMFD_CREATE = 319;
 
 const EINTR = 4;
+const EBADF = 9;
 const EINVAL = 22;
 
 const AT_NULL = 0;
@@ -45,6 +55,13 @@ const MFD_EXEC = 0x10;
 /** MS_NOSUID | MS_NODEV | MS_NOEXEC, as every distribution mounts /proc. */
 const PROC_FLAGS = 2 | 4 | 8;
 const PROC_MODE = 0o555;
+/** MS_NOSUID */
+const DEV_FLAGS = 2;
+const DEV_MODE = 0o755;
+const F_GETFD = 1;
+const O_RDWR = 2;
+/** The two magic numbers of reboot(2), and RB_AUTOBOOT. */
+const REBOOT = [0xfee1dead, 672274793, 0x01234567] as const;
 
 const STDERR = 2;
 const EXIT_FAILURE = 2;
@@ -84,6 +101,12 @@ function assembleStub(layout: StubLayout): Stub {
   a.text("/proc/self/fd\0");
   a.label("proc");
   a.text("proc\0");
+  a.label("/dev");
+  a.text("/dev\0");
+  a.label("/dev/console");
+  a.text("/dev/console\0");
+  a.label("devtmpfs");
+  a.text("devtmpfs\0");
   return { code: a.finish(), start: a.offsetOf("start"), loaded: a.offsetOf("loaded") };
 }
 
@@ -101,18 +124,41 @@ function findProc(a: X86Assembler): void {
   a.compareNumber("rax", 1);
   a.jump("notEqual", "noProc");
 
-  a.addressOf("rdi", "/proc");
-  a.moveNumber32("rsi", PROC_MODE);
-  systemCall(a, SYS_MKDIR);
-  a.addressOf("rdi", "proc"); // source: a name only
-  a.addressOf("rsi", "/proc");
-  a.addressOf("rdx", "proc"); // file system type
-  a.moveNumber32("r10", PROC_FLAGS);
-  a.clear("r8"); // no options
-  systemCall(a, SYS_MOUNT);
+  mountNew(a, "proc", "/proc", PROC_MODE, PROC_FLAGS);
   isProcThere();
   a.jump("notEqual", "noProc");
+  openConsole(a);
   a.label("procFound");
+}
+
+/** Makes a directory, which may be there, and mounts one of the kernel's own file systems there. */
+function mountNew(a: X86Assembler, type: string, path: string, mode: number, flags: number): void {
+  a.addressOf("rdi", path);
+  a.moveNumber32("rsi", mode);
+  systemCall(a, SYS_MKDIR);
+  a.addressOf("rdi", type); // source: a name only
+  a.addressOf("rsi", path);
+  a.addressOf("rdx", type);
+  a.moveNumber32("r10", flags);
+  a.clear("r8"); // no options
+  systemCall(a, SYS_MOUNT);
+}
+
+/** Standard input, output and errors, where there are none. Without a console it goes on: the work is done unseen. */
+function openConsole(a: X86Assembler): void {
+  a.clear("rdi");
+  a.moveNumber32("rsi", F_GETFD);
+  systemCall(a, SYS_FCNTL);
+  a.compareNumber("rax", -EBADF);
+  a.jump("notEqual", "procFound");
+  mountNew(a, "devtmpfs", "/dev", DEV_MODE, DEV_FLAGS);
+  a.addressOf("rdi", "/dev/console");
+  a.moveNumber32("rsi", O_RDWR);
+  systemCall(a, SYS_OPEN); // the lowest free number: 0
+  for (const _ of ["output", "errors"]) {
+    a.clear("rdi");
+    systemCall(a, SYS_DUP);
+  }
 }
 
 /** Walks argv's count, the environment and then the vector, pairs of type and value up to AT_NULL. */
@@ -234,6 +280,15 @@ function failures(a: X86Assembler, layout: StubLayout): void {
   a.label("fail");
   a.moveNumber32("rdi", STDERR);
   systemCall(a, SYS_WRITE);
+  systemCall(a, SYS_GETPID);
+  a.compareNumber("rax", 1);
+  a.jump("notEqual", "exit");
+  const [magic, magic2, command] = REBOOT;
+  a.moveNumber32("rdi", magic);
+  a.moveNumber32("rsi", magic2);
+  a.moveNumber32("rdx", command);
+  systemCall(a, SYS_REBOOT);
+  a.label("exit");
   a.moveNumber32("rdi", EXIT_FAILURE);
   systemCall(a, SYS_EXIT_GROUP);
 }

@@ -31,8 +31,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function run(command: string, ...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  return { status, stdout, stderr };
+  const { status, signal, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  return { status, stdout, stderr, ...(signal && { signal }) };
 }
 
 /** A folder to be the root of a program that finds nothing else there, with or without a /proc to mount on. */
@@ -133,6 +133,31 @@ describe("running it", () => {
     const root = emptyRoot("container", true);
     const script = 'mount -t proc proc "$0/proc" && exec chroot "$0" /vmcopy';
     expect(report(run("unshare", "--pid", "--fork", "--mount", "sh", "-c", script, root)).pid).toBe(1);
+  });
+});
+
+describe("as PID 1", () => {
+  const canMount = isRoot && run("unshare", "--mount", "mount", "-t", "devtmpfs", "dev", folder).status === 0;
+  const why = canMount ? "" : " (left out: needs root, and devtmpfs)";
+  const start = (root: string, script: string) =>
+    run("unshare", "--pid", "--fork", "--mount", "sh", "-c", script, root);
+
+  it.skipIf(!canMount)(`opens the console where the kernel has not, or the runtime /dev/null${why}`, () => {
+    const root = emptyRoot("no-console", false);
+    // The devtmpfs is this machine's, and its console may not open.
+    const { status } = start(root, 'REPORT=/report exec chroot "$0" /vmcopy 0<&- 1>&- 2>&-');
+    expect(status).toBe(0);
+    const { pid, standard } = JSON.parse(readFileSync(join(root, "report"), "utf8"));
+    expect(pid).toBe(1);
+    expect(["/dev/console", "/dev/null"]).toContain(standard[0]);
+    expect(standard).toEqual(Array(3).fill(standard[0]));
+  });
+
+  itAsRoot(`ends the machine where it cannot start: to exit would be a panic${asRoot}`, () => {
+    // A PID namespace is ended by reboot(2) as the machine is, and its first process by SIGHUP.
+    const result = start(emptyRoot("no-libraries", false), 'ulimit -n 4; exec chroot "$0" /vmcopy');
+    expect(result).toMatchObject({ status: null, signal: "SIGHUP" });
+    expect(result.stderr).toStartWith("vmcopy: cannot start: no memory file for its libraries");
   });
 });
 

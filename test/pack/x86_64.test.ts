@@ -145,8 +145,8 @@ describe("start stub for x86-64", () => {
         const number = before.findLast((line) => line.startsWith("mov eax,0x"));
         return Number.parseInt(number?.slice("mov eax,".length) ?? "", 16);
       });
-      // access, getpid, mkdir, mount, access; memfd_create twice, write; close
-      expect(numbers).toEqual([21, 39, 83, 165, 21, 319, 319, 1, 3]);
+      // access, getpid, mkdir, mount, access; fcntl, mkdir, mount, open, dup twice; memfd_create twice, write; close
+      expect(numbers).toEqual([21, 39, 83, 165, 21, 72, 83, 165, 2, 32, 32, 319, 319, 1, 3]);
     },
   );
 });
