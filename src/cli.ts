@@ -111,7 +111,8 @@ function described(error: unknown): { code: string; message: string; exitCode: n
 
 /** Another program by its name, or vmcopy. @returns the exit code */
 async function run(name: string, args: string[]): Promise<number> {
-  const personality = personalityOf(name, args);
+  const isOwn = (word: string) => Object.hasOwn(VERBS, word) || word.startsWith("-");
+  const personality = personalityOf(name, args, isOwn);
   if (personality === undefined) return await main(args);
   try {
     return await (await personality.load())(await Libc.load(), personality.args);

@@ -40,8 +40,9 @@ const CAPTURED: Place[] = ["src/copy/", "src/verify/", "src/dmesg/"];
 const IMPORTS: [from: Place, to: Place[]][] = [
   ["src/cli.ts", ["src/commands/", "src/personalities/personality.ts", "src/ui/", "ffi/", ...LEAVES]],
   // Other programs' command lines: engines below them, as below the commands.
-  ["src/personalities/", ["src/personalities/", ...ENGINES, ...ENGINE, "src/ui/"]],
+  ["src/personalities/", ["src/personalities/", "src/appliance/", ...ENGINES, ...ENGINE, "src/ui/"]],
   ["src/commands/", [...ENGINES, "src/capture/", ...ENGINE, "src/ui/"]],
+  ["src/appliance/", ["src/capture/", ...ENGINE]],
   ["src/capture/", [...CAPTURED, ...ENGINE]],
   // The renderers draw by the means of the terminal's tables.
   ["src/bench/report.ts", [...ENGINE, "src/ui/"]],
@@ -180,6 +181,8 @@ const g = await import("./g.ts");`;
     ["src/copy/raw.ts", "../verify/verify.ts"],
     ["src/copy/raw.ts", "../capture/capture.ts"],
     ["src/capture/capture.ts", "../info/pages.ts"],
+    ["src/capture/capture.ts", "../appliance/appliance.ts"],
+    ["src/appliance/appliance.ts", "../copy/raw.ts"],
     ["src/commands/capture.ts", "smol-toml"],
     ["src/copy/raw.ts", "../ui/progress.ts"],
     ["src/sink/file.ts", "../dump/manifest.ts"],
