@@ -2,6 +2,7 @@
  * A system whose only process is vmcopy: what /init of an initramfs has to do for a capture, and nothing else. Whatever
  * happens, the machine is ended at the end: the kernel panics where its first process comes back.
  */
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import { TCSBRK } from "../../ffi/constants.ts";
@@ -60,6 +61,9 @@ class Appliance {
     this.#actions = failureActions(settings);
     this.#stall = await startStallTimer(this.#libc, this.#job, this.#steps, settings, true);
     await this.#loadModules();
+    if (settings.source === DEFAULTS.source && !existsSync(DEFAULTS.source)) {
+      this.#steps.fail("boot", `there is no ${DEFAULTS.source}: no crash started this kernel`);
+    }
     const options = { settings, warnings, mayEnd: true, steps: this.#steps };
     const { actions } = await capture(this.#libc, this.#job, options);
     this.#actions = actions;

@@ -35,16 +35,19 @@ export function loadModules(libc: Libc, directory: string, loaded: () => void): 
       names.push(file);
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
-      problems.push(`${error.message}${ADVICE[error.code] ?? ""}`);
+      const advice = error.call === LOAD ? ADVICE[error.code] : undefined;
+      problems.push(`${error.message}${advice ?? ""}`);
     }
     loaded();
   }
   return { names, problems };
 }
 
+const LOAD = "load module";
 const ADVICE: Record<string, string> = {
-  ENOENT: "; a symbol or a file is missing: is what it depends on before it in the order?",
-  ENOEXEC: "; it is of another kernel: take the modules of the one that runs",
+  ENOENT: "; it needs what is in none before it in the order",
+  ENOEXEC: "; it is no module of this kernel",
+  ENOSYS: "; this kernel takes no modules",
 };
 
 /** @returns nothing where there is no such directory @throws Error where it cannot be read */
@@ -72,7 +75,7 @@ function load(libc: Libc, path: string, parameters: string): void {
   const { syscall } = libc.backend.calls;
   const result = syscall(SYS_finit_module, file.fd, libc.path(parameters), flags, 0, 0, 0);
   try {
-    libc.check("load module", path, result);
+    libc.check(LOAD, path, result);
   } catch (error) {
     // It is there already, or built in.
     if (!(error instanceof LibcError) || error.code !== "EEXIST") throw error;

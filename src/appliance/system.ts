@@ -2,7 +2,7 @@
  * What a system needs that has nothing but its first process: the kernel's own file systems, and a panic that does not
  * hang. The start stub (src/pack/x86_64.ts) has mounted /proc and opened a console, as nothing runs without these.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from "../../ffi/constants.ts";
 import { LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
@@ -33,12 +33,16 @@ const PANIC_TIMEOUT = "/proc/sys/kernel/panic";
 /** Seconds, where the kernel's command line says nothing (panic=). */
 const PANIC_SECONDS = 10;
 
+/** Of the first process's namespace (PROC_PID_INIT_INO in include/linux/proc_ns.h): a container has another. */
+const FIRST_NAMESPACE = "pid:[4026531836]";
+
 /**
  * The kernel panics where its first process dies, of no memory for instance, and a panic is for ever unless it was told
  * otherwise: it restarts the machine then. @returns why not
  */
 export function boundPanics(): string | undefined {
   try {
+    if (readlinkSync("/proc/self/ns/pid") !== FIRST_NAMESPACE) return undefined;
     if (readFileSync(PANIC_TIMEOUT, "utf8").trim() === "0")
       writeFileSync(PANIC_TIMEOUT, `${PANIC_SECONDS}\n`);
     return undefined;

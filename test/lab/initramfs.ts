@@ -44,11 +44,16 @@ export async function baseEntries(init: string, modules: string[]): Promise<Entr
     ...applets
       .filter((name) => name !== "busybox")
       .map((name): Entry => ({ path: `bin/${name}`, link: "busybox" })),
+    ...moduleEntries(modules),
+  ];
+}
+
+/** Modules below modules/, their order beside them. */
+export function moduleEntries(modules: string[]): Entry[] {
+  const order = new TextEncoder().encode(modules.map((path) => `${basename(path)}\n`).join(""));
+  return [
     ...modules.map((path): Entry => ({ path: `modules/${basename(path)}`, data: readFileSync(path) })),
-    {
-      path: "modules/order",
-      data: new TextEncoder().encode(modules.map((path) => `${basename(path)}\n`).join("")),
-    },
+    { path: "modules/order", data: order },
   ];
 }
 

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { cacheRoot, createRun, removeRun } from "./cache.ts";
+import type { Entry } from "./cpio.ts";
 import { diskOf, emptyDisk, readDisk } from "./disks.ts";
 import { type Disk, type GuestRun, type Machine, type Milestone, runGuest, saveRun } from "./guest.ts";
 import {
@@ -25,12 +26,17 @@ export interface Crash {
   /** Size of the crash kernel's memory, as on the kernel's command line. */
   crashkernel?: string;
   /** busybox sh script for the capture kernel; it starts in the ext4 disk /out, which comes back as `results`. */
-  captureScript: string;
+  captureScript?: string;
   /**
    * busybox sh script that is /init of the capture kernel, in place of the one that runs `captureScript`. It has to end
    * the machine by powering it off; all of the ext4 disk /dev/vdb comes back as `results`.
    */
   captureInit?: string;
+  /**
+   * All that the capture kernel's initramfs holds, in place of the lab's own. Its /init has to end the machine by
+   * reboot(2); all of /dev/vdb comes back as `results`.
+   */
+  captureInitramfs?: Entry[];
   /** More for the capture kernel's command line. */
   captureArguments?: string;
   /** The program under test, /bin/vmcopy in the capture kernel; null for none. */
@@ -94,7 +100,8 @@ export async function crashAndCapture(crash: Crash): Promise<Capture> {
       if (run.failure) throw keepFailure(run, run.failure);
       const results = join(directory, "results");
       await readDisk(outDisk, results);
-      if (crash.captureInit !== undefined) return captured(run, results, kernel, directory);
+      if (crash.captureInit !== undefined || crash.captureInitramfs !== undefined)
+        return captured(run, results, kernel, directory);
       const code = (await Bun.file(join(results, "exit-code")).text()).trim();
       if (code !== "0") throw keepFailure(run, `the capture script ended with exit code ${code}`);
       return captured(run, results, kernel, directory);
@@ -120,15 +127,16 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
   const text = (value: string) => new TextEncoder().encode(value);
 
   const capture = join(directory, "capture.cpio.zst");
-  await writeInitramfs(capture, [
+  const captureEntries = crash.captureInitramfs ?? [
     ...(await baseEntries(join(import.meta.dir, "init-capture.sh"), modules)),
     ...fileEntries({
       ...crash.files,
       ...(program && !onDisk ? { "bin/vmcopy": { from: program } } : {}),
-      capture: text(crash.captureScript),
+      capture: text(crash.captureScript ?? ""),
       ...(crash.captureInit === undefined ? {} : { "bin/init": text(crash.captureInit) }),
     }),
-  ]);
+  ];
+  await writeInitramfs(capture, captureEntries);
   const first = join(directory, "first.cpio.zst");
   await writeInitramfs(first, [
     ...(await baseEntries(join(import.meta.dir, "init-first.sh"), modules)),
@@ -157,6 +165,7 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     disks: [{ path: inDisk, readOnly: true }, { path: outDisk }, ...(crash.disks ?? [])],
     devices: crash.devices,
     ...(crash.captureInit === undefined ? {} : { doneLine: /reboot: Power down/ }),
+    ...(crash.captureInitramfs === undefined ? {} : { doneLine: /reboot: (Power down|Restarting system)/ }),
   };
   return { machine, outDisk, kernel };
 }
