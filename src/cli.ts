@@ -40,7 +40,8 @@ async function main(args: string[]): Promise<number> {
     .configureOutput({ outputError: () => {} })
     .addHelpText(
       "after",
-      "\nCalled as makedumpfile or vmcore-dmesg (by a link's name, or as the first argument), it takes their options.\n" +
+      "\nCalled as makedumpfile or vmcore-dmesg (by a link's name, or as the first argument), it takes their options;\n" +
+        "as init, the first process of a capture kernel, it does all that capture does, and ends the machine.\n" +
         "Exit codes: 0 done, 1 the data is not what it should be, 2 it could not be done.\n" +
         "Sizes: 4096, 64K, 4M, 1G (powers of 1024). Help on a command: vmcopy <command> --help",
     );
