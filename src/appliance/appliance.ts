@@ -96,7 +96,7 @@ class Appliance {
 
   async #loadModules(): Promise<void> {
     await this.#steps.run("modules", () => {
-      const { names, problems } = loadModules(this.#libc, MODULES, () => this.#stall?.feed());
+      const { names, problems } = loadModules(this.#libc, MODULES, () => this.#job.feed());
       const loaded = names.length === 0 ? `none in ${MODULES}` : names.join(" ");
       const line = [loaded, ...problems].join("; ");
       return { line, value: undefined, flawed: problems.length > 0 };

@@ -97,7 +97,7 @@ async function stopWatchdog(steps: Steps, watchdog: Watchdog): Promise<void> {
 /** One capture at work, and how far it has come. */
 class Work {
   readonly #libc: Libc;
-  readonly #job: Job;
+  readonly #job: FeedingJob;
   readonly #steps: Steps;
   readonly #options: CaptureOptions;
   readonly #started = Date.now() / 1000;
@@ -113,7 +113,7 @@ class Work {
   #isRecordTold = false;
   #stopped: unknown;
 
-  constructor(libc: Libc, job: Job, steps: Steps, options: CaptureOptions) {
+  constructor(libc: Libc, job: FeedingJob, steps: Steps, options: CaptureOptions) {
     this.#libc = libc;
     this.#job = job;
     this.#steps = steps;
@@ -124,7 +124,7 @@ class Work {
   async save(): Promise<void> {
     const { source } = this.#settings;
     this.#crash = await this.#steps.run("read", () => {
-      const crash = readCrash(this.#libc, source);
+      const crash = readCrash(this.#libc, source, () => this.#job.feed());
       const { release, memoryBytes, logRecords } = crash.summary;
       const facts = [
         release ?? "an unknown kernel",
@@ -302,7 +302,8 @@ class Work {
         const line = `--keep ${keep} means nothing here: a raw partition holds one capture`;
         return { line, value: undefined };
       }
-      const { removed, problems } = removeOld(this.#libc, directory.parent, directory.name, keep);
+      const feed = () => this.#job.feed();
+      const { removed, problems } = removeOld(this.#libc, directory.parent, directory.name, keep, feed);
       this.#removed = removed;
       const gone = removed.length === 0 ? "none had to go" : `gone: ${removed.join(", ")}`;
       const line = [`the newest ${keep} stay, ${gone}`, ...problems].join("; ");

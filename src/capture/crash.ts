@@ -45,8 +45,12 @@ export interface Crash {
   readonly problems: readonly string[];
 }
 
-/** Reads log and facts: a few hundred KiB of old memory. @throws VmcopyError where the source is no vmcore; LibcError */
-export function readCrash(libc: Libc, source: string): Crash {
+/**
+ * Reads log and facts: a few hundred KiB of old memory.
+ *
+ * @param step called now and then meanwhile @throws VmcopyError where the source is no vmcore; LibcError
+ */
+export function readCrash(libc: Libc, source: string, step: () => void): Crash {
   // A window need not be measured for that.
   using memory = openMemory(libc, [source], { mapSize: 1 << 20 });
   const problems: string[] = [];
@@ -56,7 +60,7 @@ export function readCrash(libc: Libc, source: string): Crash {
     using space = AddressSpace.of(libc, memory);
     const bytes = readUtsnameBytes(space);
     names = bytes && decodeUtsname(bytes);
-    log = readLog(space);
+    log = readLog(space, step);
     if (log === undefined) {
       problems.push("the log cannot be found: VMCOREINFO has neither SYMBOL(prb) nor SYMBOL(log_buf)");
     }

@@ -10,7 +10,7 @@ export interface Feedable {
   feed(): void;
 }
 
-export class FeedingJob implements Job {
+export class FeedingJob implements Job, Feedable {
   readonly #job: Job;
   readonly #fed: Feedable[] = [];
   #failing: unknown;
@@ -35,39 +35,40 @@ export class FeedingJob implements Job {
   }
 
   start(label: string, total: number, already?: number): void {
-    this.#feed();
+    this.feed();
     this.#job.start(label, total, already);
   }
 
   update(done: number): void {
-    this.#feed();
+    this.feed();
     this.#job.update(done);
   }
 
   end(): void {
-    this.#feed();
+    this.feed();
     this.#job.end();
   }
 
   inform(line: string): void {
-    this.#feed();
+    this.feed();
     this.#job.inform(line);
   }
 
   warn(line: string): void {
-    this.#feed();
+    this.feed();
     this.#job.warn(line);
   }
 
   async breathe(): Promise<void> {
-    this.#feed();
+    this.feed();
     await this.#job.breathe();
     const failing = this.#failing;
     this.#failing = undefined;
     if (failing !== undefined) throw failing;
   }
 
-  #feed(): void {
+  /** For work that tells nothing for a while. */
+  feed(): void {
     for (const fed of this.#fed) fed.feed();
   }
 }

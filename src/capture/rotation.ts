@@ -37,8 +37,19 @@ export interface Rotation {
   readonly problems: readonly string[];
 }
 
-/** @param keep captures to keep, the new one among them; at least 1 @param current the new one's name @throws LibcError */
-export function removeOld(libc: Libc, parent: string, current: string, keep: number): Rotation {
+/**
+ * @param current the new one's name
+ * @param keep captures to keep, the new one among them; at least 1
+ * @param step called for each that goes
+ * @throws LibcError
+ */
+export function removeOld(
+  libc: Libc,
+  parent: string,
+  current: string,
+  keep: number,
+  step: () => void = () => {},
+): Rotation {
   const others = findCaptures(libc, parent).filter(({ name }) => name !== current);
   others.sort((a, b) => (a.started < b.started ? 1 : a.started > b.started ? -1 : a.name < b.name ? 1 : -1));
   const kept = others.filter(({ whole }) => whole).slice(0, keep - 1);
@@ -47,6 +58,7 @@ export function removeOld(libc: Libc, parent: string, current: string, keep: num
   const removed: string[] = [];
   const problems: string[] = [];
   for (const { name } of others.slice(end + 1)) {
+    step();
     if (isBusy(libc, join(parent, name))) {
       problems.push(`${name} stays: a capture is at work in it`);
       continue;

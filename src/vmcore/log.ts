@@ -22,10 +22,10 @@ export interface Log {
   readonly problems: readonly string[];
 }
 
-/** Reads the log. @returns undefined where VMCOREINFO tells of none */
-export function readLog(space: AddressSpace): Log | undefined {
+/** Reads the log. @param step called for each record that is read by itself @returns undefined where VMCOREINFO tells of none */
+export function readLog(space: AddressSpace, step: () => void = () => {}): Log | undefined {
   const { info } = space.memory;
-  if (hasPrintkRing(info)) return readPrintkRing(space);
+  if (hasPrintkRing(info)) return readPrintkRing(space, step);
   return hasRecordBuffer(info) ? readRecordBuffer(space) : undefined;
 }
 

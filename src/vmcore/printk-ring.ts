@@ -28,7 +28,7 @@ export function hasPrintkRing(info: Vmcoreinfo): boolean {
 }
 
 /** Reads all records; what is damaged is passed over, and told. Never more steps than there are descriptors. */
-export function readPrintkRing(space: AddressSpace): Log {
+export function readPrintkRing(space: AddressSpace, step: () => void): Log {
   const problems: string[] = [];
   const ring = openRing(space);
   if (typeof ring === "string") return { records: [], problems: [ring] };
@@ -39,8 +39,9 @@ export function readPrintkRing(space: AddressSpace): Log {
   if (length > count)
     problems.push(`the log's ring has ${length} records between its ends, more than its ${count}`);
   const steps = length > count ? count : length;
-  for (let step = 0n; step < steps; step++) {
-    const id = (ring.tail + step) & ID_MASK;
+  for (let at = 0n; at < steps; at++) {
+    step();
+    const id = (ring.tail + at) & ID_MASK;
     const found = readRecord(space, ring, id, Number(id % count));
     if (found === "damaged") damaged++;
     else if (found !== undefined) records.push(found);

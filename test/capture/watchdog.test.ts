@@ -85,6 +85,34 @@ describe("a capture", () => {
     expect(eaten()).toMatch(/^\.+V$/);
   });
 
+  it("feeds it with each record of the log, and each old capture that goes", async () => {
+    const old = path("old");
+    for (const name of ["one", "two"]) await capture(old, source, { name });
+    writeFileSync(device, "");
+    const { now } = performance;
+    let time = now.call(performance);
+    // Every look at the clock is half a second later: whatever feeds is seen.
+    performance.now = () => {
+      time += 500;
+      return time;
+    };
+    const atLine = new Map<string, number>();
+    const said = (line: string) => {
+      const [, name = ""] = /\] (\w+): /.exec(line) ?? [];
+      if (!atLine.has(name)) atLine.set(name, eaten().length);
+    };
+    try {
+      await capture(old, source, { watchdog: device, keep: 1 }, { said });
+    } finally {
+      performance.now = now;
+    }
+    const before = (name: string, other: string) =>
+      (atLine.get(name) as number) - (atLine.get(other) as number);
+    // A sample's log has 39 records.
+    expect(before("read", "watchdog")).toBeGreaterThanOrEqual(39);
+    expect(before("keep", "name")).toBe(3);
+  });
+
   it("that fails stops it too", async () => {
     writeFileSync(device, "");
     await capture(path("crash"), path("none"), { watchdog: device });
