@@ -12,7 +12,7 @@ import { runGuest } from "./guest.ts";
 import { moduleEntries, moduleOrder, writeInitramfs } from "./initramfs.ts";
 import { type Crash, crashAndCapture } from "./lab.ts";
 import { debianKernel, type Kernel, labProblems, vmcopyPath } from "./packages.ts";
-import { run } from "./run.ts";
+import { findProgram, run } from "./run.ts";
 
 const MiB = 1024 * 1024;
 const minutes = 60_000;
@@ -133,19 +133,22 @@ print(prog.crashed_thread().object.comm.string_().decode())
   );
 
   test(
-    "booted without a crash, modules of another kernel: says so, and powers off",
+    "booted without a crash, modules that are none: says so, a shell, and powers off",
     async () => {
+      const shell =
+        '#!/bin/busybox sh\necho "a panic waits for $(/bin/busybox cat /proc/sys/kernel/panic) s"\n';
       const initrd = at("first.cpio.zst");
       await writeInitramfs(initrd, [
         init(),
         file("modules/other.ko", "none"),
         file("modules/order", "gone.ko\nother.ko\n"),
+        { path: "bin/busybox", data: readFileSync(findProgram("busybox") as string), mode: 0o755 },
+        { ...file("bin/sh", shell), mode: 0o755 },
       ]);
       const { image } = await debianKernel();
       const machine = {
         ...{ memMiB: 512, cpus: 1, kernel: image, initrd, disks: [] },
-        commandLine:
-          "console=ttyS0,115200 panic=1 random.trust_cpu=on rootfstype=ramfs vmcopy.final=poweroff",
+        commandLine: "console=ttyS0,115200 random.trust_cpu=on rootfstype=ramfs vmcopy.final=shell,poweroff",
         doneLine: /reboot: Power down/,
       };
       const { console, failure } = await runGuest(machine, 120);
@@ -155,7 +158,10 @@ print(prog.crashed_thread().object.comm.string_().decode())
       expect(said).toMatch(
         /modules: none in \/modules; Cannot open \/modules\/gone\.ko: .*; Cannot load module \/modules\/other\.ko: exec format error \(ENOEXEC\); it is no module of this kernel/,
       );
-      expect(said).toMatch(/final: poweroff\n(.*\n)*.*reboot: Power down/);
+      // Where the kernel's command line says nothing, a panic would be for ever.
+      expect(said).toMatch(
+        /final: shell, then poweroff\n(.*\n)*a panic waits for 10 s\n(.*\n)*.*reboot: Power down/,
+      );
       expect(said).not.toContain("Attempted to kill init");
     },
     3 * minutes,
