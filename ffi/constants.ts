@@ -64,6 +64,12 @@ export const RB_AUTOBOOT = 0x01234567;
 export const RB_HALT_SYSTEM = 0xcdef0123;
 export const RB_POWER_OFF = 0x4321fedc;
 
+/** arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux; libc has no function for it */
+export const SYS_kexec_file_load = isArm ? 294 : 320;
+export const KEXEC_FILE_UNLOAD = 1;
+export const KEXEC_FILE_ON_CRASH = 2;
+export const KEXEC_FILE_NO_INITRAMFS = 4;
+
 export const PROC_SUPER_MAGIC = 0x9fa0;
 export const TMPFS_MAGIC = 0x01021994;
 export const RAMFS_MAGIC = 0x858458f6;

@@ -44,6 +44,7 @@ const HEADERS = `#define _GNU_SOURCE
 #include <time.h>
 #include <unistd.h>
 #include <linux/fs.h>
+#include <linux/kexec.h>
 #include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/watchdog.h>
