@@ -17,6 +17,7 @@ const LEAVES: Place[] = [
   "src/version.ts",
   "src/memory-usage.ts",
   "src/units.ts",
+  "src/kernel-parameters.ts",
 ];
 /** Programs of their own, at build time. */
 const PROGRAMS: Place[] = ["src/pack/build.ts", "src/kernels/build.ts"];
@@ -32,7 +33,9 @@ const ENGINE: Place[] = [
   "ffi/",
   ...LEAVES,
 ];
-const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg"].map((name) => `src/${name}/`);
+const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg"].map(
+  (name) => `src/${name}/`,
+);
 /** Engines that another one, capture, puts together. */
 const CAPTURED: Place[] = ["src/copy/", "src/verify/", "src/dmesg/"];
 
@@ -60,6 +63,7 @@ const IMPORTS: [from: Place, to: Place[]][] = [
   ["src/job.ts", []],
   ["src/version.ts", ["package.json"]],
   ["src/units.ts", []],
+  ["src/kernel-parameters.ts", []],
   ["ffi/", []],
 ];
 
