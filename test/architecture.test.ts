@@ -33,7 +33,7 @@ const ENGINE: Place[] = [
   "ffi/",
   ...LEAVES,
 ];
-const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg"].map(
+const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg", "arm"].map(
   (name) => `src/${name}/`,
 );
 /** Engines that another one, capture, puts together. */

@@ -17,6 +17,8 @@ const PACKAGES: Record<string, string> = {
   "mkfs.btrfs": "btrfs-progs",
   sfdisk: "fdisk",
   mksquashfs: "squashfs-tools",
+  zstd: "zstd",
+  lz4: "lz4",
   readelf: "binutils",
   gcc: "gcc",
   losetup: "mount",
