@@ -23,6 +23,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   probe: async () => (await import("./commands/probe.ts")).probe,
   dmesg: async () => (await import("./commands/dmesg.ts")).dmesg,
   capture: async () => (await import("./commands/capture.ts")).capture,
+  arm: async () => (await import("./commands/arm.ts")).arm,
   sample: async () => (await import("./commands/sample.ts")).sample,
 };
 

@@ -20,6 +20,8 @@ export type ErrorCode =
   | "E_MANIFEST"
   | "E_RESUME"
   | "E_UNSUPPORTED"
+  | "E_IMAGE"
+  | "E_CRASHKERNEL"
   | "E_INTERRUPTED"
   | "E_INTERNAL";
 
