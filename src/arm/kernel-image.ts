@@ -42,6 +42,10 @@ export function readKernelImage(libc: Libc, path: string, architecture: string):
   }
   // From protocol 2.12 on it can be told where to run: older ones, and zImages, kexec_file_load does not take.
   if (view.getUint16(0x206, true) < 0x20c) throw notKernel(path, "its boot protocol is older than 2.12");
+  // The kernel that loads it would not see this: it looks at the header alone.
+  const setup = ((view.getUint8(0x1f1) || 4) + 1) * 512;
+  if (setup + view.getUint32(0x248, true) + view.getUint32(0x24c, true) > bytes)
+    throw notKernel(path, "it is cut off");
   return { path, bytes, memory: view.getUint32(0x260, true), commandLine: view.getUint32(0x238, true) };
 }
 
