@@ -37,6 +37,11 @@ export interface Crash {
    * reboot(2); all of /dev/vdb comes back as `results`.
    */
   captureInitramfs?: Entry[];
+  /**
+   * busybox sh script that loads the capture kernel (/in/vmlinuz with /in/initrd) in the first kernel, in place of kexec.
+   * The program under test is in PATH there.
+   */
+  armScript?: string;
   /** More for the capture kernel's command line. */
   captureArguments?: string;
   /** The program under test, /bin/vmcopy in the capture kernel; null for none. */
@@ -144,6 +149,8 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
     ...fileEntries({
       "capture-command-line": text(captureCommandLineOf(crash)),
       ...(crash.workload ? { workload: text(crash.workload) } : {}),
+      ...(crash.armScript ? { arm: text(crash.armScript) } : {}),
+      ...(program && crash.armScript ? { "bin/vmcopy": { from: program } } : {}),
     }),
   ]);
 
