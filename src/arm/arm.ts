@@ -51,8 +51,26 @@ export async function readiness(libc: Libc, request: ArmRequest): Promise<Readin
           rootfs,
         });
   const { reserved } = machine;
-  const fits = needed === undefined || reserved === undefined ? undefined : reserved >= needed;
-  return { machine, kernel, initramfs, commandLine, rootfs, needed, fits };
+  return {
+    machine,
+    kernel,
+    initramfs,
+    commandLine,
+    rootfs,
+    needed,
+    fits: fitting(reserved, needed, initramfs),
+  };
+}
+
+/** Where a part's size is not known, `needed` is too little: it can only be told that even that does not fit. */
+function fitting(
+  reserved: number | undefined,
+  needed: number | undefined,
+  initramfs: Initramfs | undefined,
+): boolean | undefined {
+  if (reserved === undefined || needed === undefined) return undefined;
+  if (reserved < needed) return false;
+  return (initramfs?.parts ?? []).every(({ unpacked }) => unpacked !== undefined) ? true : undefined;
 }
 
 /** `elfcorehdr=0x<64 bits> ` is put in front: MAX_ELFCOREHDR_STR_LEN in arch/x86/kernel/kexec-bzimage64.c. */

@@ -43,15 +43,15 @@ export const arm: Verb = {
       const { code, message } = impossible;
       return outcome(ready, EXIT_FAILED, { error: { code, message } }, needText(ready));
     }
-    if (wishes.check && ready.fits === undefined) {
-      terminal.warn("how much is needed is not known: name the --kernel, or be root");
-    }
     const isTooSmall = ready.fits === false;
     if (isTooSmall) terminal.warn(tooSmall(ready));
+    const isUnknown = wishes.check && ready.fits === undefined;
+    if (isUnknown) terminal.fail(`arm: ${unknown(ready)}`);
     const { kernel } = ready;
-    if (kernel === undefined || wishes.dryRun || (wishes.check && isTooSmall)) {
-      const exitCode = !wishes.check || ready.fits ? EXIT_OK : isTooSmall ? EXIT_DATA : EXIT_FAILED;
-      return outcome(ready, exitCode, {}, `nothing was loaded\n${needText(ready)}`);
+    if (kernel === undefined || wishes.dryRun || (wishes.check && ready.fits !== true)) {
+      const exitCode = isUnknown ? EXIT_FAILED : wishes.check && isTooSmall ? EXIT_DATA : EXIT_OK;
+      const error = isUnknown ? { error: { code: "E_UNSUPPORTED", message: unknown(ready) } } : {};
+      return outcome(ready, exitCode, error, `nothing was loaded\n${needText(ready)}`);
     }
     armMachine(libc, { ...ready, kernel });
     return outcome(ready, EXIT_OK, { loaded: true }, armedText(ready, kernel));
@@ -141,12 +141,21 @@ function tooSmall({ machine, needed = 0, rootfs }: Readiness): string {
   );
 }
 
+/** Why it cannot be told whether it fits. */
+function unknown({ needed }: Readiness): string {
+  const why =
+    needed === undefined
+      ? "nobody but root may know the size of the running kernel: name the --kernel"
+      : "not all of the initramfs tells what it becomes: pack it with zstd, xz, gzip or lz4";
+  return `Cannot tell how much memory a crash kernel needs: ${why}`;
+}
+
 /** What is reserved and what is needed, and of what that is made. */
 function needText({ machine, kernel, initramfs, rootfs, needed, fits }: Readiness): string {
   const { reserved } = machine;
   const has = reserved === undefined ? "nothing can be reserved" : `${formatSize(reserved)} reserved`;
   if (needed === undefined) return `  ${has}; how much is needed is not known\n`;
-  const verdict = fits === undefined || !reserved ? "" : fits ? ": it fits" : ": TOO LITTLE";
+  const verdict = !reserved ? "" : fits === undefined ? " and more" : fits ? ": it fits" : ": TOO LITTLE";
   const own = kernel?.memory ?? machine.kernelMemory ?? 0;
   const whose = kernel === undefined ? "the running kernel" : "kernel";
   const formats = [...new Set(initramfs?.parts.map(({ format }) => format))].join(", ");

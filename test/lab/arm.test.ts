@@ -28,6 +28,9 @@ const TELL = `tell() {
 loaded() { echo "TOLD $1 loaded $(cat /sys/kernel/kexec_crash_loaded)"; }
 `;
 
+/** A user that is not root, for su. */
+const NOBODY = "mkdir -p /etc; echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd";
+
 interface Told {
   out: string;
   err: string;
@@ -66,7 +69,7 @@ printf '\\0\\0' | dd of=/tmp/odd bs=1 seek=566 conv=notrunc 2> /dev/null
 vmcopy arm -q --kernel /in/vmlinuz
 tell odd vmcopy arm --kernel /tmp/odd
 loaded odd
-mkdir -p /etc; echo 'nobody:x:65534:65534::/:/bin/sh' > /etc/passwd
+${NOBODY}
 tell user su -s /bin/sh nobody -c '/bin/vmcopy arm --kernel /in/vmlinuz'
 tell arm ${ARM} --crashkernel-check --json
 loaded arm
@@ -244,15 +247,22 @@ tell files vmcopy arm --kernel /boot/vmlinuz --initrd /tmp/initrd --json`;
     "crashkernel=64M, too little for kernel and initramfs: said by the check, and by the kernel",
     async () => {
       const script = `tell check vmcopy arm --crashkernel-check
+${NOBODY}
+tell user su -s /bin/sh nobody -c '/bin/vmcopy arm --crashkernel-check'
 head -c 60000000 /bin/vmcopy > /tmp/initrd
 tell load vmcopy arm --kernel /boot/vmlinuz --initrd /tmp/initrd
 loaded load
 echo 0 > /sys/kernel/kexec_crash_size
 tell back vmcopy arm --crashkernel-check`;
-      const { check, load, back } = toldOn(await boot(directory, "crashkernel=64M", script));
+      const { check, user, load, back } = toldOn(await boot(directory, "crashkernel=64M", script));
       expect(check).toMatchObject({ exit: 1 });
       expect(check?.err).toMatch(/^warning: 64 MiB are reserved for the crash kernel, and it needs about /);
       expect(check?.out).toContain("TOO LITTLE");
+      // /proc/iomem has no addresses for others.
+      expect(user).toMatchObject({ exit: 2 });
+      expect(user?.err).toMatch(
+        /^vmcopy: arm: Cannot tell how much .*: nobody but root may know .*--kernel\n$/,
+      );
       expect(load).toMatchObject({ exit: 2, loaded: ["0"] });
       expect(load?.err).toMatch(
         /64 MiB are reserved, and kernel and initramfs alone take [\d.]+ MiB there: .* \((EADDRNOTAVAIL|ENOMEM)\)\n$/,
