@@ -33,7 +33,7 @@ export function loadCrashKernel(libc: Libc, { kernel, initrd, commandLine }: Ima
   libc.check(
     "load",
     `${kernel} as crash kernel`,
-    calls.syscall(SYS_kexec_file_load, image.fd, initramfs?.fd ?? -1, length, text, flags),
+    calls.syscall(SYS_kexec_file_load, image.fd, initramfs?.fd ?? -1, length, text, flags, 0),
   );
 }
 
@@ -41,7 +41,7 @@ export function loadCrashKernel(libc: Libc, { kernel, initrd, commandLine }: Ima
 export function unloadCrashKernel(libc: Libc): void {
   const flags = KEXEC_FILE_ON_CRASH | KEXEC_FILE_UNLOAD;
   const { calls } = libc.backend;
-  libc.check("unload", "the crash kernel", calls.syscall(SYS_kexec_file_load, -1, -1, 0, 0, flags));
+  libc.check("unload", "the crash kernel", calls.syscall(SYS_kexec_file_load, -1, -1, 0, 0, flags, 0));
 }
 
 /** What a failed call was about. */
