@@ -9,7 +9,7 @@ import { flip, same, verify } from "../support/engines.ts";
 import { temporaryFolder } from "../support/files.ts";
 import type { Rules } from "../support/inject.ts";
 import { captureRaw, image, takeAll } from "../support/partitions.ts";
-import { vmcopy } from "../support/program.ts";
+import { called, vmcopy } from "../support/program.ts";
 import { writeSampleFile } from "../support/sample.ts";
 
 const path = temporaryFolder();
@@ -233,6 +233,8 @@ describe("a partition that is small", () => {
     expect(read("dmesg.txt").toString()).toBe(log);
     // Nobody can read a dump there, and everybody is told what can be done.
     expect((await vmcopy("dmesg", device)).out).toBe(log);
+    const other = await called("vmcore-dmesg", device);
+    expect([other.code, other.out]).toEqual([0, (await called("vmcore-dmesg", source)).out]);
     expect((await verify(device)).problems).toEqual([
       "the capture on it ended without a dump; it has dmesg.txt, crash.json, capture.json",
     ]);

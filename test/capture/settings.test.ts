@@ -146,7 +146,7 @@ describe("on the program's command line", () => {
   it.each([
     [["--level", "32"], "--level: a whole number from 0 to 31 is expected (32)"],
     [["--final", "explode"], "--final: one of reboot, poweroff, halt, shell, none is expected (explode)"],
-    [["--to", ""], "--to: DIR or DEVICE:DIR is expected ()"],
+    [["--to", ""], "--to: DIR, DEVICE:DIR or DEVICE is expected ()"],
   ])("%p is a mistake, and nothing is done", async (args, message) => {
     const { code, out, err } = await vmcopy("capture", ...args, "--source", path("no source"), "--json");
     expect(code).toBe(2);

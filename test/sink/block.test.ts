@@ -1,6 +1,9 @@
 /** Dumps on block devices: loop devices where this machine has them, and a file that passes for one. */
 import { afterAll, beforeAll, describe, expect, it } from "bun:test";
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { TMPFS_MAGIC } from "../../ffi/constants.ts";
+import type { Libc } from "../../ffi/libc.ts";
+import { STATFS } from "../../ffi/structs.ts";
 import { asDevice } from "../support/device.ts";
 import { copy, failure, flip, verify } from "../support/engines.ts";
 import { temporaryFolder } from "../support/files.ts";
@@ -89,6 +92,24 @@ describe("a block device, injected", () => {
     await copy({ source, dest: device, force: true }, asDevice(device, rules));
     const order = events.filter((event, index) => event !== events[index - 1]);
     expect(order).toEqual(["first page", "sync", "data", "sync", "first page", "sync"]);
+  });
+
+  it("is written through behind the writer, though its node lies in a file system in memory", async () => {
+    const device = usedImage("through");
+    let ranges = 0;
+    const through: Libc = asDevice(device, {
+      fstatfs: (call, real) => {
+        const result = real(...call.args);
+        through.structureView.setBigInt64(STATFS.f_type, BigInt(TMPFS_MAGIC), true);
+        return result;
+      },
+      sync_file_range: (call, real) => {
+        ranges++;
+        return real(...call.args);
+      },
+    });
+    await copy({ source, dest: device, force: true }, through);
+    expect(ranges).toBeGreaterThan(0);
   });
 
   it.each([
