@@ -1,12 +1,13 @@
 /** `vmcopy capture`: the whole of a kdump initramfs's work. */
 import { type Action, mayEndMachine, performActions } from "../capture/actions.ts";
-import { type CaptureReport, capture as captureCrash } from "../capture/capture.ts";
+import { capture as captureCrash } from "../capture/capture.ts";
 import { DEFAULT_CONFIG } from "../capture/config-file.ts";
 import { FeedingJob } from "../capture/feeding.ts";
 import { gatherSettings } from "../capture/setting-sources.ts";
 import { readSetting } from "../capture/settings.ts";
 import { startStallTimer } from "../capture/stall.ts";
 import { Steps } from "../capture/steps.ts";
+import type { CaptureReport } from "../capture/work.ts";
 import { EXIT_DATA, VmcopyError } from "../errors.ts";
 import { formatDuration } from "../units.ts";
 import type { Verb } from "./command.ts";

@@ -429,7 +429,9 @@ describe("what stops a capture, on no step's account, stops not what is left to 
     );
     expect(stepsOf(report).join(" ")).toBe("read target log crash unexpected! sync final");
     expect(report).toMatchObject({ exitCode: 1, state: "incomplete", actions: ["halt"] });
-    expect(lines.join("\n")).toContain(`unexpected: Cannot statfs ${to}: input/output error (EIO)`);
+    expect(lines.join("\n")).toContain(
+      `unexpected: Cannot statfs ${to}/one.incomplete: input/output error (EIO)`,
+    );
     expect(listing(to)).toEqual(SAVED);
   });
 

@@ -2,9 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Libc } from "../../ffi/libc.ts";
-import { type CaptureReport, capture as captureCrash } from "../../src/capture/capture.ts";
+import { capture as captureCrash } from "../../src/capture/capture.ts";
 import { DEFAULTS, type Settings } from "../../src/capture/settings.ts";
 import { parsePlace } from "../../src/capture/target.ts";
+import type { CaptureReport } from "../../src/capture/work.ts";
 import { verifyDump } from "../../src/verify/verify.ts";
 import { testJob } from "./engines.ts";
 import { libc } from "./files.ts";
