@@ -52,7 +52,7 @@ export class CaptureDirectory implements Store {
       } catch (error) {
         if (!(error instanceof LibcError)) throw error;
         if (error.code !== "EEXIST")
-          throw new VmcopyError("E_IO", `${error.message}${advice(error, parent)}`);
+          throw new VmcopyError("E_IO", `${error.message}${makingAdvice(error, parent)}`);
       }
     }
     throw new VmcopyError(
@@ -157,7 +157,10 @@ export function isBusy(libc: Libc, path: string): boolean {
   return libc.backend.calls.flock(directory.fd, LOCK_EX | LOCK_NB) === -1 && libc.backend.errno() === EAGAIN;
 }
 
-function advice(error: LibcError, parent: string): string {
+/** What to do where a directory cannot be made in another. */
+export function makingAdvice(error: LibcError, parent: string): string {
+  if (isFull(error)) return "; free some room there, or name another disk (--to)";
+  if (error.code === "EIO") return "; the disk fails: name another one (--to)";
   if (error.code === "EROFS") return `; mount ${parent} writable (mount -o remount,rw)`;
   return error.code === "EACCES" ? `; vmcopy may not write in ${parent}: run it as root` : "";
 }

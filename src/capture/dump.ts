@@ -2,12 +2,14 @@
  * The dump of a capture: the one that was asked for, a smaller one where the disk has no room for it, a raw one where
  * it fails for another reason and that was allowed.
  */
+import { LibcError } from "../../ffi/errno.ts";
 import type { Libc } from "../../ffi/libc.ts";
 import { copyFiltered } from "../copy/filtered.ts";
 import { copyRaw } from "../copy/raw.ts";
 import { spaceNeed } from "../copy/space.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
+import { incompletePath } from "../sink/file.ts";
 import { formatPercent, formatSize } from "../units.ts";
 import { Vmcore } from "../vmcore/vmcore.ts";
 import { type DumpChoice, type Fit, fitDump, roomFor } from "./fitting.ts";
@@ -50,6 +52,7 @@ export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefine
   );
   // Where it cannot be told, it is tried.
   const { choices, reading }: Pick<Fit, "choices" | "reading"> = fit ?? { choices: [wanted], reading: {} };
+  let isTargetBad = false;
   for (const choice of choices) {
     let isFull = false;
     const dump = await steps.run("dump", async () => {
@@ -57,6 +60,8 @@ export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefine
         return await filtered(place, choice, wanted, reading);
       } catch (error) {
         isFull = error instanceof VmcopyError && error.code === "E_NO_SPACE";
+        isTargetBad = !isFull && isOfTarget(place, error);
+        if (isTargetBad) (error as Error).message += "; the disk fails: name another one (--to)";
         throw error;
       }
     });
@@ -66,6 +71,8 @@ export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefine
     if (choice !== choices.at(-1)) store.removePartial();
   }
   if (!settings.onFailure.fallbacks.includes("dump-raw")) return undefined;
+  // A larger dump fares no better on a disk that fails, and what there is of this one would have to go for it.
+  if (isTargetBad) return undefined;
   // What was estimated not to fit at its smallest does not fit raw.
   if (choices.length === 0) return undefined;
   return await steps.run("dump-raw", async () => {
@@ -174,4 +181,12 @@ function checkRoom(libc: Libc, source: string, { available, holes }: Store): voi
     "E_NO_SPACE",
     `Cannot copy all memory: it needs ${formatSize(room)} with a margin, ${formatSize(available)} are free`,
   );
+}
+
+/** Whether a dump failed because the disk did not take it, after some of it was there. */
+function isOfTarget({ libc, store }: DumpPlace, error: unknown): boolean {
+  const { dest } = store.dumpPlace;
+  const written = store.isRaw ? dest : incompletePath(dest);
+  const cause = error instanceof VmcopyError ? error.cause : error;
+  return cause instanceof LibcError && cause.path === written && libc.status(written) !== undefined;
 }

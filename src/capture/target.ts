@@ -22,6 +22,7 @@ import type { Libc } from "../../ffi/libc.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
 import { findTagged, isTag } from "./devices.ts";
+import { makingAdvice } from "./directory.ts";
 
 export interface Place {
   /**
@@ -98,7 +99,8 @@ export class Target {
     } catch (error) {
       if (mounted) libc.unmount(mountPoint);
       libc.removeDirectory(mountPoint);
-      if (error instanceof LibcError) error.message = shownOn(found, mountPoint, error.message);
+      if (error instanceof LibcError)
+        error.message = shownOn(found, mountPoint, error.message + makingAdvice(error, mountPoint));
       throw error;
     }
   }

@@ -190,6 +190,14 @@ describe("a step that fails keeps no later one from saving what it can", () => {
       1,
     ],
     [
+      "the dump cannot be synced: what there is of it stays, and nothing larger is tried",
+      () => ({ fsync: failingOn("vmcore.incomplete", "EIO") }),
+      {},
+      "read target log crash space dump! name sync final",
+      "log-only",
+      1,
+    ],
+    [
       "the name cannot be given",
       () => ({ rename: failingOn("/one", "EIO") }),
       {},
@@ -223,6 +231,17 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     if (code < 2) expect(Object.keys(listing(to))).toEqual([name]);
     if (code < 2 && !steps.includes("record!")) expect(jsonOf(to, name, "capture.json").state).toBe(state);
     if (state === "complete") expect(await isWhole(directory)).toBe(true);
+  });
+
+  it("a disk that fails under the dump: one line that says what to do, and the part marked incomplete", async () => {
+    const rules = { fsync: failingOn("vmcore.incomplete", "EIO") };
+    const { lines } = await capture(to, source, NAME, { through: withNames(rules) });
+    expect(lines.find((line) => line.includes("] dump: "))).toMatch(
+      /dump: Cannot sync .*input\/output error \(EIO\): .* copied .*; the disk fails: name another one \(--to\)$/,
+    );
+    expect(listing(to).one).toEqual(["capture.json", "crash.json", "dmesg.txt", "vmcore.incomplete"]);
+    const { code, out } = await vmcopy("verify", join(directory, "vmcore.incomplete"));
+    expect([code, out]).toEqual([1, expect.stringContaining("incomplete")]);
   });
 
   it("a disk too full for all of the log: the end of it is there, and the rest is tried", async () => {
