@@ -233,6 +233,15 @@ describe("a step that fails keeps no later one from saving what it can", () => {
     if (state === "complete") expect(await isWhole(directory)).toBe(true);
   });
 
+  it.each([
+    ["ENOSPC", "free some room there, or name another disk (--to)"],
+    ["EIO", "the disk fails: name another one (--to)"],
+  ])("no directory because of %s: one line that says what to do", async (errno, advice) => {
+    const through = withNames({ mkdir: failingOn("one.incomplete", errno) });
+    const { lines } = await capture(to, source, NAME, { through });
+    expect(lines.find((line) => line.includes("] target: "))).toEndWith(` (${errno}); ${advice}`);
+  });
+
   it("a disk that fails under the dump: one line that says what to do, and the part marked incomplete", async () => {
     const rules = { fsync: failingOn("vmcore.incomplete", "EIO") };
     const { lines } = await capture(to, source, NAME, { through: withNames(rules) });
