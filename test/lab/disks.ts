@@ -61,3 +61,10 @@ export async function readDisk(image: string, directory: string): Promise<void> 
   await run("read the results", ["debugfs", "-R", `rdump / ${directory}`, image]);
   rmSync(join(directory, "lost+found"), { recursive: true, force: true });
 }
+
+/** Checks an ext4 image and brings its journal in, as the next mount would. @throws Error where it is past that */
+export async function recoverDisk(image: string): Promise<void> {
+  // 1: something was put right.
+  const script = 'e2fsck -fy "$1"; [ $? -le 1 ]';
+  await run("check an ext4 image", ["bash", "-c", script, "-", image]);
+}

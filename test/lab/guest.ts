@@ -13,6 +13,8 @@ export type Milestone = (typeof milestones)[number];
 export interface Disk {
   path: string;
   readOnly?: boolean;
+  /** Options of qemu's -drive for one that is not plainly there (throttled, failing, logged); its path is not used then. */
+  drive?: string;
 }
 
 /** A machine to run. */
@@ -40,14 +42,19 @@ export interface GuestRun {
   failure: string | null;
 }
 
+/** An image as qemu's -drive has it: what is written is in the host's page cache, and outlives qemu. */
+export function plainDrive(path: string): string {
+  return `file=${path.replaceAll(",", ",,")},format=raw,cache=unsafe`;
+}
+
 /** The command that runs a machine; `serial` is qemu's name for where the console goes. */
 export function qemuCommand(machine: Machine, serial: "stdio" | "mon:stdio"): string[] {
   const qemu = findProgram("qemu-system-x86_64");
   const setpriv = findProgram("setpriv");
   if (!qemu || !setpriv) throw new Error("Cannot start a guest: qemu-system-x86_64 or setpriv is missing");
-  const disks = machine.disks.flatMap(({ path, readOnly }) => [
+  const disks = machine.disks.flatMap(({ path, readOnly, drive }) => [
     "-drive",
-    `file=${path.replaceAll(",", ",,")},if=virtio,format=raw,cache=unsafe,readonly=${readOnly ? "on" : "off"}`,
+    `${drive ?? plainDrive(path)},if=virtio,readonly=${readOnly ? "on" : "off"}`,
   ]);
   return [
     // The kernel kills qemu when this process ends, however it ends.
@@ -141,7 +148,8 @@ function explain(run: GuestRun, message: string): string {
   return `the guest ended after ${reached}: ${line ?? (message || run.console.at(-1) || "no output")}`;
 }
 
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+/** A guest's console, line by line. */
+export async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of stream) {
