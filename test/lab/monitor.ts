@@ -8,7 +8,13 @@ export function monitorDevice(path: string): string[] {
   return ["-qmp", `unix:${path},server=on,wait=off`];
 }
 
-type Answer = { return?: unknown; error?: { desc: string }; event?: string };
+/** What qemu tells of by itself, such as SHUTDOWN or WATCHDOG. */
+export interface MonitorEvent {
+  readonly event: string;
+  readonly data?: Record<string, unknown>;
+}
+
+type Answer = { return?: unknown; error?: { desc: string } };
 
 export class Monitor {
   readonly #socket: Bun.Socket;
@@ -16,19 +22,22 @@ export class Monitor {
   #wake = () => {};
   #rest = "";
 
-  private constructor(socket: Bun.Socket) {
+  private constructor(
+    socket: Bun.Socket,
+    private readonly onEvent: (event: MonitorEvent) => void,
+  ) {
     this.#socket = socket;
   }
 
   /** Connects to a machine that has just been started. */
-  static async open(path: string): Promise<Monitor> {
+  static async open(path: string, onEvent: (event: MonitorEvent) => void = () => {}): Promise<Monitor> {
     for (let tries = 0; !existsSync(path) && tries < 100; tries++) await Bun.sleep(100);
     let monitor: Monitor | undefined;
     const socket = await Bun.connect({
       unix: path,
       socket: { data: (_, data) => monitor?.read(data.toString()) },
     });
-    monitor = new Monitor(socket);
+    monitor = new Monitor(socket, onEvent);
     await monitor.run("qmp_capabilities");
     return monitor;
   }
@@ -51,7 +60,11 @@ export class Monitor {
   private read(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
-    for (const line of lines) this.#answers.push(JSON.parse(line));
+    for (const line of lines) {
+      const message: Answer | MonitorEvent = JSON.parse(line);
+      if ("event" in message) this.onEvent(message);
+      else this.#answers.push(message);
+    }
     this.#wake();
   }
 }
