@@ -33,10 +33,10 @@ export interface Crash {
    */
   captureInit?: string;
   /**
-   * All that the capture kernel's initramfs holds, in place of the lab's own. Its /init has to end the machine by
-   * reboot(2); all of /dev/vdb comes back as `results`.
+   * All that the capture kernel's initramfs holds, in place of the lab's own, or the path of a finished one. Its /init
+   * has to end the machine by reboot(2); all of /dev/vdb comes back as `results`.
    */
-  captureInitramfs?: Entry[];
+  captureInitramfs?: Entry[] | string;
   /**
    * busybox sh script that loads the capture kernel (/in/vmlinuz with /in/initrd) in the first kernel, in place of kexec.
    * The program under test is in PATH there.
@@ -105,8 +105,7 @@ export async function crashAndCapture(crash: Crash): Promise<Capture> {
       if (run.failure) throw keepFailure(run, run.failure);
       const results = join(directory, "results");
       await readDisk(outDisk, results);
-      if (crash.captureInit !== undefined || crash.captureInitramfs !== undefined)
-        return captured(run, results, kernel, directory);
+      if (endsItself(crash)) return captured(run, results, kernel, directory);
       const code = (await Bun.file(join(results, "exit-code")).text()).trim();
       if (code !== "0") throw keepFailure(run, `the capture script ended with exit code ${code}`);
       return captured(run, results, kernel, directory);
@@ -131,17 +130,21 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
   const modules = moduleOrder(kernel.modules);
   const text = (value: string) => new TextEncoder().encode(value);
 
-  const capture = join(directory, "capture.cpio.zst");
-  const captureEntries = crash.captureInitramfs ?? [
-    ...(await baseEntries(join(import.meta.dir, "init-capture.sh"), modules)),
-    ...fileEntries({
-      ...crash.files,
-      ...(program && !onDisk ? { "bin/vmcopy": { from: program } } : {}),
-      capture: text(crash.captureScript ?? ""),
-      ...(crash.captureInit === undefined ? {} : { "bin/init": text(crash.captureInit) }),
-    }),
-  ];
-  await writeInitramfs(capture, captureEntries);
+  const { captureInitramfs } = crash;
+  const isFinished = typeof captureInitramfs === "string";
+  const capture = isFinished ? captureInitramfs : join(directory, "capture.cpio.zst");
+  if (!isFinished) {
+    const captureEntries = captureInitramfs ?? [
+      ...(await baseEntries(join(import.meta.dir, "init-capture.sh"), modules)),
+      ...fileEntries({
+        ...crash.files,
+        ...(program && !onDisk ? { "bin/vmcopy": { from: program } } : {}),
+        capture: text(crash.captureScript ?? ""),
+        ...(crash.captureInit === undefined ? {} : { "bin/init": text(crash.captureInit) }),
+      }),
+    ];
+    await writeInitramfs(capture, captureEntries);
+  }
   const first = join(directory, "first.cpio.zst");
   await writeInitramfs(first, [
     ...(await baseEntries(join(import.meta.dir, "init-first.sh"), modules)),
@@ -171,10 +174,14 @@ export async function prepare(crash: Crash, directory: string, boot = 1): Promis
       `${firstCommandLine(crash.crashkernel ?? "256M", boot)} ${crash.commandLine ?? ""}`.trimEnd(),
     disks: [{ path: inDisk, readOnly: true }, { path: outDisk }, ...(crash.disks ?? [])],
     devices: crash.devices,
-    ...(crash.captureInit === undefined ? {} : { doneLine: /reboot: Power down/ }),
-    ...(crash.captureInitramfs === undefined ? {} : { doneLine: /reboot: (Power down|Restarting system)/ }),
+    ...(endsItself(crash) ? { doneLine: /reboot: (Power down|Restarting system)/ } : {}),
   };
   return { machine, outDisk, kernel };
+}
+
+/** No init script of the lab runs in the capture kernel. */
+function endsItself({ captureInit, captureInitramfs }: Crash): boolean {
+  return captureInit !== undefined || captureInitramfs !== undefined;
 }
 
 // A panic in either kernel restarts, and qemu's -no-reboot turns that into its end.
