@@ -1,4 +1,5 @@
-/** Small files that are there whole or not at all, readable by their owner alone. */
+/** Files that are there whole or not at all. */
+import { chmodSync } from "node:fs";
 import { O_CREAT, O_EXCL, O_WRONLY } from "./constants.ts";
 import { File } from "./file.ts";
 import type { Libc } from "./libc.ts";
@@ -11,15 +12,16 @@ const PIECE = 256 << 10;
  * Writes a file beside its final name, syncs it and renames it, so that a reader finds the old one or the new one,
  * never a half. The name is durable once its directory is synced.
  *
- * @throws LibcError; what was there before is there still
+ * @param mode its owner's alone unless told @throws LibcError; what was there before is there still
  */
-export function writeWhole(libc: Libc, path: string, bytes: Uint8Array): void {
+export function writeWhole(libc: Libc, path: string, bytes: Uint8Array, mode = 0o600): void {
   const temporary = `${path}.new`;
   // One that a killed program left may have any mode: a new file has the right one.
   if (libc.status(temporary) !== undefined) libc.unlink(temporary);
   const file = File.open(libc, temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
     writeBytes(file, bytes);
+    if (mode !== 0o600) chmodSync(temporary, mode);
     file.sync();
     file.close();
     libc.rename(temporary, path);

@@ -25,6 +25,7 @@ const VERBS: Record<string, () => Promise<Verb>> = {
   capture: async () => (await import("./commands/capture.ts")).capture,
   arm: async () => (await import("./commands/arm.ts")).arm,
   sample: async () => (await import("./commands/sample.ts")).sample,
+  install: async () => (await import("./commands/install.ts")).install,
 };
 
 /** Runs one command line. @returns the exit code */

@@ -33,7 +33,7 @@ const ENGINE: Place[] = [
   "ffi/",
   ...LEAVES,
 ];
-const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg", "arm"].map(
+const ENGINES = ["copy", "verify", "bench", "probe", "sample", "info", "dmesg", "arm", "install"].map(
   (name) => `src/${name}/`,
 );
 /** Engines that another one, capture, puts together. */
@@ -47,6 +47,8 @@ const IMPORTS: [from: Place, to: Place[]][] = [
   ["src/commands/", [...ENGINES, "src/capture/", ...ENGINE, "src/ui/"]],
   ["src/appliance/", ["src/capture/", ...ENGINE]],
   ["src/capture/", [...CAPTURED, ...ENGINE]],
+  // What ships is in the program too, as text.
+  ["src/install/", ["dist/", ...ENGINE]],
   // The renderers draw by the means of the terminal's tables.
   ["src/bench/report.ts", [...ENGINE, "src/ui/"]],
   ...ENGINES.map((engine): [Place, Place[]] => [engine, ENGINE]),
@@ -122,7 +124,7 @@ function violation(file: string, imported: string): string | undefined {
     return `${file} imports ${imported}: only ${rule[1].join(", ")} may`;
   }
   const target = normalize(join(dirname(file), imported));
-  if (!/\.(ts|json)$/.test(target)) return `${file} imports ${imported}: without its extension`;
+  if (!/\.(ts|json)$|^dist\//.test(target)) return `${file} imports ${imported}: without its extension`;
   if (dirname(target) === dirname(file) && dirname(file) !== "src") return undefined;
   const rule = IMPORTS.find(([from]) => within(file, from));
   if (rule === undefined) return `${file} imports ${imported}: no rule is for this file`;

@@ -25,7 +25,10 @@ export const copy: Verb = {
           "taken out, or all that is there where dest is a directory.",
       )
       .usage("[options] [source] <dest>")
-      .argument("[paths...]", "source (default /proc/vmcore) and dest; dest - is standard output")
+      .argument(
+        "<paths...>",
+        "source (default /proc/vmcore) and dest; dest - is standard output, as it is for /proc/vmcore alone",
+      )
       .addOption(
         new Option(
           "-f, --format <format>",
@@ -45,10 +48,6 @@ export const copy: Verb = {
         "pack on so many threads, each with some 30 MiB of memory (default: one a processor)",
       )
       .option("--split <n>", "write a split set, <dest>.1 to <dest>.<n>")
-      .option(
-        "--stdout",
-        "write to standard output, and take the path for the source: for kdump-utils' ssh and raw targets",
-      )
       .option("--reassemble", "the sources are the members of a split set: make one dump of them")
       .option("--dry-run", "tell what would be kept; write nothing")
       .option("--memory <size>", "memory for the filter, 64K to 32M (default: by free memory)")
@@ -127,11 +126,8 @@ function sourcesAndDest(paths: string[], options: Record<string, unknown>) {
     }
     return { sources: paths.slice(0, -1), dest: paths.at(-1) as string };
   }
-  if (options.stdout === true) {
-    const [source = DEFAULT_SOURCE, ...others] = paths;
-    if (others.length > 0) throw new VmcopyError("E_USAGE", "--stdout: name the source, and no dest");
-    return { sources: [source], dest: "-" };
-  }
+  // Nobody copies to /proc/vmcore: kdump-utils names it alone, and takes the dump from standard output.
+  if (paths.length === 1 && paths[0] === DEFAULT_SOURCE) return { sources: [DEFAULT_SOURCE], dest: "-" };
   const { source, last } = sourceAndLast(paths, USAGE);
   return { sources: [source], dest: last };
 }

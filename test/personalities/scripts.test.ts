@@ -76,7 +76,7 @@ dash(
     const { code, err } = await script(
       "bash",
       `set -e -o pipefail
-vmcopy copy -q -d 31 -c zstd --stdout "$VMCORE" | dd bs=512 of="$DIR/vmcore-incomplete" 2>/dev/null
+vmcopy copy -q -d 31 -c zstd "$VMCORE" - | dd bs=512 of="$DIR/vmcore-incomplete" 2>/dev/null
 mv "$DIR/vmcore-incomplete" "$DIR/vmcore.flat"
 head -c 1M /dev/urandom >> "$DIR/vmcore.flat"
 makedumpfile -R "$DIR/vmcore" < "$DIR/vmcore.flat" > /dev/null
