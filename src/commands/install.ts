@@ -28,9 +28,7 @@ export const install: Verb = {
       .addHelpText("after", HELP);
   },
 
-  async run({ libc, terminal }, [name, ...more], options): Promise<Outcome> {
-    if (more.length > 0)
-      throw new VmcopyError("E_USAGE", `too many integrations (${more[0]}): one at a time`);
+  async run({ libc, terminal }, [name], options): Promise<Outcome> {
     const dryRun = options.dryRun === true;
     const wanted = name === undefined ? undefined : knownName(name);
     const root = new Root(String(options.root));
