@@ -19,6 +19,8 @@ const PACKAGES: Record<string, string> = {
   mksquashfs: "squashfs-tools",
   zstd: "zstd",
   lz4: "lz4",
+  dracut: "dracut-core",
+  mkinitramfs: "initramfs-tools-core",
   readelf: "binutils",
   gcc: "gcc",
   losetup: "mount",

@@ -92,7 +92,7 @@ export const INTEGRATIONS = {
     tool: { name: "initramfs-tools", paths: ["/usr/sbin/mkinitramfs", "/sbin/mkinitramfs"] },
     items: [
       program,
-      script("/usr/lib/vmcopy/vmcopy-kdump", kdump),
+      script("/etc/initramfs-tools/scripts/vmcopy-kdump", kdump),
       script("/etc/initramfs-tools/hooks/vmcopy", hook),
       script("/etc/initramfs-tools/scripts/init-premount/vmcopy", premount),
       script("/etc/initramfs-tools/scripts/local-bottom/vmcopy", bottom),

@@ -46,7 +46,7 @@ const SOURCES: Record<string, Record<string, string>> = {
     "/etc/systemd/system/kdump-tools-dump.service.d/vmcopy.conf": "kdump-tools/vmcopy.conf",
   },
   "initramfs-tools": {
-    "/usr/lib/vmcopy/vmcopy-kdump": "dracut/99vmcopy/vmcopy-kdump",
+    "/etc/initramfs-tools/scripts/vmcopy-kdump": "dracut/99vmcopy/vmcopy-kdump",
     "/etc/initramfs-tools/hooks/vmcopy": "initramfs-tools/hooks/vmcopy",
     "/etc/initramfs-tools/scripts/init-premount/vmcopy": "initramfs-tools/scripts/init-premount/vmcopy",
     "/etc/initramfs-tools/scripts/local-bottom/vmcopy": "initramfs-tools/scripts/local-bottom/vmcopy",

@@ -11,7 +11,7 @@ import { findProgram, run } from "./run.ts";
 const DRACUT = "/usr/lib/dracut";
 
 /** What a kernel with nothing built in needs to see the lab's disks. */
-const DRIVERS = "virtio_pci virtio_blk ext4 crc32c_generic";
+export const DRIVERS = "virtio_pci virtio_blk ext4 crc32c_generic";
 
 /** Why dracut cannot be run here, or undefined. */
 export function dracutProblem(): string | undefined {
@@ -69,7 +69,7 @@ export async function dracutImage(kernel: Kernel, args: readonly string[]): Prom
 }
 
 /** The kernel's modules with depmod's tables, which its package leaves to the installation. */
-async function modulesOf({ modules }: Kernel, root: string): Promise<string> {
+export async function modulesOf({ modules }: Kernel, root: string): Promise<string> {
   if (modules === null) throw new Error("Cannot make an initramfs: the kernel has no modules");
   const [release = ""] = [...new Bun.Glob("*").scanSync({ cwd: modules, onlyFiles: false })];
   const copy = join(root, "lib/modules", release);
