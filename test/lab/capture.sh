@@ -20,7 +20,7 @@ step verify-manifest vmcopy verify --json /out/dump
 step probe vmcopy probe --json
 step bench vmcopy bench --json --bytes 32M --map-sizes 4K..4M --repeat 1
 step to-null vmcopy copy --json /proc/vmcore /dev/null
-step to-pipe sh -c 'vmcopy copy -q /proc/vmcore - | head -c 67108864 | sha256sum'
+step to-pipe sh -c 'vmcopy copy -q /proc/vmcore | head -c 67108864 | sha256sum'
 step dd-head sh -c 'dd if=/proc/vmcore bs=1M count=64 | sha256sum'
 # To a disk of its own, which the host reads as a file.
 step dd dd if=/proc/vmcore of=/dev/vdc bs=1M

@@ -27,7 +27,10 @@ check() {
 
 # called by dracut
 depends() {
-    dracut_module_included kdumpbase || echo base udev-rules
+    dracut_module_included kdumpbase && return 0
+    echo base udev-rules
+    # A module of its own in newer versions.
+    [[ -d $(dracut_module_path initqueue) ]] && echo initqueue
     return 0
 }
 
@@ -47,12 +50,14 @@ vmcopy_drivers() {
 
 # called by dracut
 installkernel() {
-    local _device
+    local _device _type
     # Without hostonly all drivers are there.
     [[ ${hostonly-} ]] || return 0
     dracut_module_included kdumpbase && return 0
     if _device=$(vmcopy_device); then
-        hostonly='' instmods "$(get_fs_env "$_device")"
+        _type=$(get_fs_env "$_device") || _type=$(find_dev_fstype "$_device")
+        # ext4, xfs and btrfs ask for crc32c when they are mounted.
+        [[ $_type ]] && hostonly='' instmods "$_type" crc32c
         check_block_and_slaves_all vmcopy_drivers "$(get_maj_min "$_device")"
     else
         dwarn "vmcopy: /etc/vmcopy.toml names no disk of this machine: the drivers of the one that is captured to have to be asked for (--add-device, --add-drivers)"
@@ -62,14 +67,15 @@ installkernel() {
 
 # called by dracut
 install() {
-    local _link
+    local _link _dir
     # strip(1) leaves it alone: it has no section headers.
     dracut_module_included vmcopy-squash || inst_binary vmcopy /usr/bin/vmcopy
     # shellcheck disable=SC2154
     for _link in ${vmcopy_links-}; do
-        rm -f -- "$initdir"/usr/sbin/"$_link" "$initdir"/usr/bin/"$_link"
-        ln -s vmcopy "$initdir/usr/bin/$_link"
-        [[ -L $initdir/usr/sbin ]] || ln -s ../bin/vmcopy "$initdir/usr/sbin/$_link"
+        for _dir in usr/bin usr/sbin bin sbin; do
+            [[ -d $initdir/$_dir && ! -L $initdir/$_dir ]] || continue
+            ln -sfn /usr/bin/vmcopy "$initdir/$_dir/$_link"
+        done
     done
     dracut_module_included kdumpbase && return 0
 
