@@ -26,9 +26,9 @@ const write = (at: string, text: string, mode = 0o644) => {
   writeFileSync(join(root, at), text, { mode });
 };
 /** @param stage what the script is called with @returns what it printed */
-function kdump(stage: string, environment: Record<string, string> = {}): string {
+function kdump(stage: string, environment: Record<string, string> = {}, ...more: string[]): string {
   const { stdout, stderr } = Bun.spawnSync(
-    [findProgram("chroot") as string, root, "/bin/sh", "/bin/vmcopy-kdump", stage],
+    [findProgram("chroot") as string, root, "/bin/sh", "/bin/vmcopy-kdump", stage, ...more],
     {
       env: { PATH: "/bin", ...environment },
     },
@@ -64,7 +64,7 @@ inChroot.each(["dash", "busybox"])(
       write("proc/cmdline", "root=/dev/vda quiet\n");
       write("proc/mounts", "rootfs / rootfs rw 0 0\n");
       write("proc/sysrq-trigger", "");
-      write("dev/console", "");
+      for (const name of ["console", "null"]) write(`dev/${name}`, "");
     });
 
     const command = (line: string) => write("proc/cmdline", `root=/dev/vda ${line} quiet\n`);
@@ -85,10 +85,12 @@ inChroot.each(["dash", "busybox"])(
       ["the command line", "vmcopy.to=/dev/vdb:/crash", ""],
       ["the file", "", '# to = "/dev/none:/x"\nlevel = 31\n  to = "/dev/vdb:/crash" # here\n'],
       ["the file, without spaces", "", "to='/dev/vdb:/crash'"],
+      ["the file that the command line names", "vmcopy.config=/etc/other.toml", ""],
       ["the command line before the file", 'vmcopy.to="/dev/vdb:/crash"', 'to = "/dev/vdc:/crash"\n'],
     ])("the device, from %s", (_, line, file) => {
       command(line);
       if (file !== "") write("etc/vmcopy.toml", file);
+      write("etc/other.toml", 'to = "/dev/vdb:/crash"\n');
       expect(kdump("target")).toBe("/dev/vdb\n");
       // It is not there: later.
       expect(kdump("device")).toBe("");
@@ -96,6 +98,23 @@ inChroot.each(["dash", "busybox"])(
       // Nothing more will appear: vmcopy says what is missing, and ends the machine.
       kdump("last");
       expect(ran()).toEqual(["vmcopy capture --final reboot"]);
+    });
+
+    works.each([
+      ["/dev/vdb:/crash", "/dev/vdb"],
+      ["/dev/vdb2", "/dev/vdb2"],
+      ["UUID=1234-ab:/crash", "/dev/disk/by-uuid/1234-ab"],
+      ["PARTLABEL=dump", "/dev/disk/by-partlabel/dump"],
+      ["/var/crash", ""],
+    ])("what is a device, and which one: %s", (to, device) => {
+      command(`vmcopy.to=${to}`);
+      expect(kdump("target").trim()).toBe(device);
+      // When an initramfs is made: of the file alone, in any kernel.
+      rmSync(join(root, "proc/vmcore"));
+      write("etc/other.toml", `to = "${to}"\n`);
+      command("vmcopy.to=/dev/vdz:/x");
+      expect(kdump("configured", {}, "/etc/other.toml").trim()).toBe(device);
+      expect([kdump("configured", {}, "/etc/none.toml"), ran()]).toEqual(["", []]);
     });
 
     works("once, whoever calls", () => {
@@ -178,7 +197,7 @@ inChroot.each(["dash", "busybox"])(
 
     works("a stage that it does not know", () => {
       command("vmcopy.to=/dev/vdb:/x");
-      expect(kdump("first")).toBe("vmcopy-kdump: target, device or last is expected\n");
+      expect(kdump("first")).toBe("vmcopy-kdump: configured, target, device or last is expected\n");
     });
   },
 );

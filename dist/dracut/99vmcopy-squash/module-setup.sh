@@ -27,6 +27,7 @@ depends() {
 # called by dracut
 installkernel() {
     if ! hostonly='' instmods -c loop squashfs; then
+        # shellcheck disable=SC2154
         dfatal "vmcopy-squash: the kernel $kernel has no loop or no squashfs: add vmcopy instead"
         exit 1
     fi

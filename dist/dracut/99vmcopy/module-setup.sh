@@ -34,14 +34,6 @@ depends() {
     return 0
 }
 
-# What /etc/vmcopy.toml says is captured to, where that is a block device of this machine.
-vmcopy_device() {
-    local _to _config="${dracutsysrootdir-}/etc/vmcopy.toml"
-    [[ -r $_config ]] || return 1
-    _to=$(sed -n "s/^[[:space:]]*to[[:space:]]*=[[:space:]]*[\"']\(\/[^:\"']*\):.*/\1/p" "$_config")
-    [[ -b $_to ]] && printf "%s" "$_to"
-}
-
 # called by dracut for a device and those below it
 vmcopy_drivers() {
     # shellcheck disable=SC2046
@@ -54,7 +46,9 @@ installkernel() {
     # Without hostonly all drivers are there.
     [[ ${hostonly-} ]] || return 0
     dracut_module_included kdumpbase && return 0
-    if _device=$(vmcopy_device); then
+    # shellcheck disable=SC2154
+    _device=$("$moddir/vmcopy-kdump" configured "${dracutsysrootdir-}/etc/vmcopy.toml")
+    if [[ -b $_device ]]; then
         _type=$(get_fs_env "$_device") || _type=$(find_dev_fstype "$_device")
         # ext4, xfs and btrfs ask for crc32c when they are mounted.
         [[ $_type ]] && hostonly='' instmods "$_type" crc32c

@@ -3,6 +3,7 @@
 
 vmcopy_to=$(vmcopy-kdump target)
 if [ -n "$vmcopy_to" ]; then
+    # shellcheck disable=SC2154
     echo '[ -e /run/vmcopy-kdump ]' > "$hookdir/initqueue/finished/vmcopy.sh"
     # With systemd a missing root= is in order.
     # shellcheck disable=SC2034
