@@ -78,7 +78,7 @@ export const install: Verb = {
 
 const HELP = `
 dracut:           modules vmcopy and vmcopy-squash, for dracut --add
-kdump-utils:      the same, and vmcopy in makedumpfile's place in its initramfs (Fedora, RHEL)
+kdump-utils:      module vmcopy, and vmcopy in makedumpfile's place in its initramfs (Fedora, RHEL)
 kdump-tools:      vmcopy in makedumpfile's place for its scripts (Debian, Ubuntu)
 initramfs-tools:  a hook and boot scripts for a capture out of the initramfs (Debian, Ubuntu)
 
