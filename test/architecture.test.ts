@@ -20,7 +20,7 @@ const LEAVES: Place[] = [
   "src/kernel-parameters.ts",
 ];
 /** Programs of their own, at build time. */
-const PROGRAMS: Place[] = ["src/pack/build.ts", "src/kernels/build.ts"];
+const PROGRAMS: Place[] = ["src/pack/build.ts", "src/kernels/build.ts", "src/initramfs/build.ts"];
 
 /** An engine does the work of a command. */
 const ENGINE: Place[] = [
@@ -60,6 +60,7 @@ const IMPORTS: [from: Place, to: Place[]][] = [
   ["src/ui/", LEAVES],
   ["src/kernels/", []],
   ["src/pack/", ["src/kernels/build.ts"]],
+  ["src/initramfs/", ["src/pack/"]],
   ["src/memory-usage.ts", []],
   ["src/errors.ts", []],
   ["src/job.ts", []],
@@ -72,7 +73,7 @@ const IMPORTS: [from: Place, to: Place[]][] = [
 /** Who may import a package; `node:` modules are free to all. */
 const PACKAGES: [name: RegExp, allowed: Place[]][] = [
   [/^bun:/, ["ffi/bun.ts", "src/pack/", "src/kernels/build.ts"]],
-  [/^commander$/, ["src/cli.ts", "src/commands/"]],
+  [/^commander$/, ["src/cli.ts", "src/commands/", "src/initramfs/build.ts"]],
   [/^kleur/, ["src/ui/"]],
   [/^smol-toml$/, ["src/capture/"]],
   [/^assemblyscript/, ["src/kernels/build.ts"]],

@@ -1,5 +1,5 @@
 /**
- * The few x86-64 instructions the start stub is made of, one method for each form, and labels. Encodings are
+ * The few x86-64 instructions that start stub and initramfs loader are made of, one method for each form, and labels. Encodings are
  * those of Intel's Software Developer's Manual, volume 2: REX prefix, opcode, ModRM, displacement, immediate.
  * Every branch is 32 bits wide, so that an instruction's size never depends on where its target lies.
  */
@@ -60,8 +60,7 @@ export class X86Assembler {
   moveNumber64(to: Register, value: number): void {
     const r = registers[to];
     this.#emit(0x48 | (r >= 8 ? 1 : 0), 0xb8 | (r & 7));
-    this.#emit32(value % 2 ** 32);
-    this.#emit32(Math.floor(value / 2 ** 32));
+    this.words([value]);
   }
 
   /** `mov r64, r64` */
@@ -169,6 +168,14 @@ export class X86Assembler {
   /** The text's bytes. */
   text(value: string): void {
     this.#emit(...new TextEncoder().encode(value));
+  }
+
+  /** 64-bit words, unsigned. */
+  words(values: readonly number[]): void {
+    for (const value of values) {
+      this.#emit32(value % 2 ** 32);
+      this.#emit32(Math.floor(value / 2 ** 32));
+    }
   }
 
   /** The offset of a label. @throws Error if there is none of this name */

@@ -1,9 +1,9 @@
 // Builds the lab's two initramfs images. The first kernel's holds kexec with its libraries beside busybox; the
 // capture kernel's holds busybox and the program under test, nothing else that runs.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { cpio, type Entry } from "./cpio.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpio, type Entry } from "../../src/initramfs/cpio.ts";
+import { type Module, modulesInOrder } from "../../src/initramfs/modules.ts";
 import { findProgram, run } from "./run.ts";
 
 /** What a guest sees as a file: bytes, or the path of a file of the host. */
@@ -12,29 +12,13 @@ export type FileSource = Uint8Array | { from: string };
 /** Drivers both kernels need; a name that is no module of the kernel is taken to be built in. */
 const drivers = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
 
-/** Modules in the order in which insmod can load them, as paths; dependencies are read from the modules themselves. */
-export function moduleOrder(directory: string | null): string[] {
-  if (!directory) return [];
-  const canonical = (name: string) => name.replaceAll("-", "_");
-  const paths = new Map<string, string>();
-  for (const file of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
-    if (file.endsWith(".ko")) paths.set(canonical(basename(file, ".ko")), join(directory, file));
-  }
-  const order = new Set<string>();
-  const visit = (name: string) => {
-    const path = paths.get(canonical(name));
-    if (!path || order.has(path)) return;
-    // A module's .modinfo section is a run of NUL-terminated `key=value` strings.
-    const depends = /\0depends=([^\0]*)\0/.exec(readFileSync(path, "latin1"))?.[1] ?? "";
-    for (const other of depends.split(",").filter(Boolean)) visit(other);
-    order.add(path);
-  };
-  for (const driver of drivers) visit(driver);
-  return [...order];
+/** The drivers' modules in the order in which insmod can load them. */
+export function moduleOrder(directory: string | null): Module[] {
+  return directory === null ? [] : modulesInOrder(directory, drivers);
 }
 
 /** Entries both images share: busybox under each of its names, the modules with their order, an init script. */
-export async function baseEntries(init: string, modules: string[]): Promise<Entry[]> {
+export async function baseEntries(init: string, modules: Module[]): Promise<Entry[]> {
   const busybox = need("busybox");
   const applets = (await run("list busybox's programs", [busybox, "--list"])).split("\n").filter(Boolean);
   return [
@@ -44,16 +28,11 @@ export async function baseEntries(init: string, modules: string[]): Promise<Entr
     ...applets
       .filter((name) => name !== "busybox")
       .map((name): Entry => ({ path: `bin/${name}`, link: "busybox" })),
-    ...moduleEntries(modules),
-  ];
-}
-
-/** Modules below modules/, their order beside them. */
-export function moduleEntries(modules: string[]): Entry[] {
-  const order = new TextEncoder().encode(modules.map((path) => `${basename(path)}\n`).join(""));
-  return [
-    ...modules.map((path): Entry => ({ path: `modules/${basename(path)}`, data: readFileSync(path) })),
-    { path: "modules/order", data: order },
+    ...modules.map(({ file, data }): Entry => ({ path: `modules/${file}`, data })),
+    {
+      path: "modules/order",
+      data: new TextEncoder().encode(modules.map(({ file }) => `${file}\n`).join("")),
+    },
   ];
 }
 

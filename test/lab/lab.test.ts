@@ -4,8 +4,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { cpio } from "../../src/initramfs/cpio.ts";
 import { cacheRoot, contentKey, createRun, removeRun } from "./cache.ts";
-import { cpio } from "./cpio.ts";
 import { diskOf, readDisk } from "./disks.ts";
 import { milestoneOf } from "./guest.ts";
 import { crashAndCapture } from "./lab.ts";
