@@ -1,5 +1,5 @@
 /**
- * /init of an initramfs whose program is in a squashfs: a static ELF program of a few KiB, assembled here, that mounts
+ * The /init of an initramfs whose program is in a squashfs: a static ELF program of a few KiB, assembled here, that mounts
  * what the program lies in and goes on as the program. As PID 1, in this order:
  *
  * 1. /dev by devtmpfs, /dev/console as its three descriptors, /proc; for a retained initrd /sys.
