@@ -25,20 +25,33 @@ export function availableMemory(): number {
   return field(readProc("/proc/meminfo"), "MemAvailable");
 }
 
-/** The most anonymous memory that was seen, asked for at most every 100 ms. */
-export class AnonymousPeak {
-  #peak = 0;
+/** The most anonymous memory and the least available that were seen, asked for at most every 100 ms. */
+export class MemoryExtremes {
+  #anonymous = 0;
+  #available = Number.POSITIVE_INFINITY;
   #next = 0;
 
   sample(now = performance.now()): void {
     if (now < this.#next) return;
     this.#next = now + 100;
-    this.#peak = Math.max(this.#peak, memoryUsage().anonymous);
+    this.#look();
   }
 
   /** bytes */
-  get value(): number {
-    return Math.max(this.#peak, memoryUsage().anonymous);
+  get anonymous(): number {
+    this.#look();
+    return this.#anonymous;
+  }
+
+  /** bytes that programs could still have had; 0 where it is not known */
+  get leastAvailable(): number {
+    this.#look();
+    return this.#available;
+  }
+
+  #look(): void {
+    this.#anonymous = Math.max(this.#anonymous, memoryUsage().anonymous);
+    this.#available = Math.min(this.#available, availableMemory());
   }
 }
 

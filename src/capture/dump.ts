@@ -31,6 +31,20 @@ export interface DumpRecord {
   readonly reduced: boolean;
   /** pages that could not be read: they are lost in it */
   readonly unreadable: number;
+  /** the most that was resident until it was written, bytes, and of that at most anonymous */
+  readonly peakRssBytes: number;
+  readonly anonymousRssBytes: number;
+  /** the least memory that programs could still have had meanwhile, bytes */
+  readonly leastAvailableBytes: number;
+}
+
+/** What of memory the engines' reports say. */
+function memoryOf({
+  peakRssBytes,
+  anonymousRssBytes,
+  leastAvailableBytes,
+}: Pick<DumpRecord, "peakRssBytes" | "anonymousRssBytes" | "leastAvailableBytes">) {
+  return { peakRssBytes, anonymousRssBytes, leastAvailableBytes };
 }
 
 export interface DumpPlace {
@@ -138,6 +152,7 @@ async function filtered(
       seconds: report.seconds,
       reduced: choice.level !== wanted.level || choice.codec !== wanted.codec,
       unreadable,
+      ...memoryOf(report),
     },
     flawed: report.incomplete,
   };
@@ -167,6 +182,7 @@ async function raw({ libc, job, store, settings }: DumpPlace): Promise<Done<Dump
       seconds: report.seconds,
       reduced: true,
       unreadable: Math.ceil(lost / libc.pageSize),
+      ...memoryOf(report),
     },
     flawed: lost > 0,
   };

@@ -12,7 +12,7 @@ import type { PageCounts } from "../filter/counts.ts";
 import { defaultBudget, filterPages } from "../filter/filter.ts";
 import { PIECE_PFNS } from "../filter/kept.ts";
 import type { Job } from "../job.ts";
-import { AnonymousPeak, availableMemory, memoryUsage } from "../memory-usage.ts";
+import { availableMemory, MemoryExtremes, memoryUsage } from "../memory-usage.ts";
 import { ElfMemory } from "../vmcore/elf-memory.ts";
 import type { CrashMemory } from "../vmcore/memory.ts";
 import type { Method } from "../vmcore/window.ts";
@@ -67,6 +67,8 @@ export interface FilteredReport {
   readonly filterSeconds: number;
   readonly peakRssBytes: number;
   readonly anonymousRssBytes: number;
+  /** the least that programs could still have had */
+  readonly leastAvailableBytes: number;
   readonly manifest: string | null;
   readonly pages: PageCounts;
   /** pages that have data of their own in the dumps, of an ELF file zeros in small gaps too */
@@ -97,7 +99,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
     problems.push(line);
     job.warn(line);
   };
-  const anonymous = new AnonymousPeak();
+  const extremes = new MemoryExtremes();
   if (memory.incomplete) warn(`${memory.path} is incomplete itself: what it lost is lost here too`);
 
   const level = options.level | memory.dumpLevel;
@@ -105,7 +107,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
   const filtered = await filterPages(libc, job, memory, { level, budget });
   for (const problem of filtered.problems) warn(problem);
   const filterSeconds = (performance.now() - started) / 1000;
-  anonymous.sample(performance.now());
+  extremes.sample(performance.now());
   const { counts } = filtered;
 
   const reading = memory instanceof ElfMemory ? memory.reading : { method: "read" as const, mapSize: 0 };
@@ -117,7 +119,7 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
     for (const [index, dest] of dests.entries()) {
       const member = { dest, split: ranges[index], options: { ...options, level } };
       written.push(
-        await writeMember({ libc, job, memory, kept, counts, workers, warn, anonymous, ...member }),
+        await writeMember({ libc, job, memory, kept, counts, workers, warn, extremes, ...member }),
       );
     }
     counts.zero = total(written, "zeroPages");
@@ -142,7 +144,8 @@ export async function copyFiltered(libc: Libc, job: Job, options: FilteredOption
     seconds: (performance.now() - started) / 1000,
     filterSeconds,
     peakRssBytes: memoryUsage().peakRss,
-    anonymousRssBytes: anonymous.value,
+    anonymousRssBytes: extremes.anonymous,
+    leastAvailableBytes: extremes.leastAvailable,
     manifest: written[0]?.manifest ?? null,
     pages: counts,
     storedPages: total(written, "storedPages"),

@@ -14,7 +14,7 @@ import { LEVEL_ZERO } from "../filter/classify.ts";
 import type { PageCounts } from "../filter/counts.ts";
 import { type KeptPages, PIECE_PFNS } from "../filter/kept.ts";
 import type { Job } from "../job.ts";
-import type { AnonymousPeak } from "../memory-usage.ts";
+import type { MemoryExtremes } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
 import type { CrashMemory, PfnRun } from "../vmcore/memory.ts";
 import { chunkSizeFor } from "../vmcore/window.ts";
@@ -41,7 +41,7 @@ export interface Member {
   /** undefined: packed on this thread */
   readonly workers: Workers | undefined;
   readonly warn: (line: string) => void;
-  readonly anonymous: AnonymousPeak;
+  readonly extremes: MemoryExtremes;
 }
 
 export interface Written {
@@ -96,7 +96,7 @@ export async function writeMember(member: Member): Promise<Written> {
         unreadable.push(...batch.unreadable);
         await writer.add(batch);
         done += batch.pages;
-        member.anonymous.sample();
+        member.extremes.sample();
         job.update(done * memory.pageSize);
         await job.breathe();
       }

@@ -8,7 +8,7 @@ import { manifestPath, type UnreadableRange } from "../dump/manifest.ts";
 import { writeManifest } from "../dump/manifest-file.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
-import { AnonymousPeak, memoryUsage } from "../memory-usage.ts";
+import { MemoryExtremes, memoryUsage } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
 import type { Sink } from "../sink/sink.ts";
 import { readingOf } from "../vmcore/map-size.ts";
@@ -44,6 +44,8 @@ export interface CopyReport {
   readonly seconds: number;
   readonly peakRssBytes: number;
   readonly anonymousRssBytes: number;
+  /** the least that programs could still have had */
+  readonly leastAvailableBytes: number;
   /** its path, or null where there is none */
   readonly manifest: string | null;
   /** zero: null where nobody looked for zero pages */
@@ -81,7 +83,7 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
   const resumedAt = state.offset;
   const makeManifest = hasManifest ? manifestMaker(vmcore) : undefined;
   const partial = manifestPath(incompletePath(options.dest));
-  const anonymous = new AnonymousPeak();
+  const extremes = new MemoryExtremes();
   using guard = new FaultGuard(libc);
   using reader = new WindowReader(vmcore, method, mapSize, guard);
   const sink = openSink({
@@ -95,7 +97,7 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
     let checkpoints = true;
     const settled = () => {
       const now = performance.now();
-      anonymous.sample(now);
+      extremes.sample(now);
       if (makeManifest === undefined || kind !== "file" || now < checkpoint) return;
       try {
         writeManifest(libc, partial, makeManifest(state, false));
@@ -147,7 +149,8 @@ export async function copyRaw(libc: Libc, job: Job, options: CopyOptions): Promi
     bytesWritten: sink.bytesWritten,
     seconds: (performance.now() - started) / 1000,
     peakRssBytes: memoryUsage().peakRss,
-    anonymousRssBytes: anonymous.value,
+    anonymousRssBytes: extremes.anonymous,
+    leastAvailableBytes: extremes.leastAvailable,
     manifest: makeManifest === undefined ? null : manifestPath(options.dest),
     pages: {
       total: Math.ceil(vmcore.size / libc.pageSize),

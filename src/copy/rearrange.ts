@@ -7,7 +7,7 @@ import { manifestPath } from "../dump/manifest.ts";
 import { openMemory } from "../dump/open.ts";
 import { VmcopyError } from "../errors.ts";
 import type { Job } from "../job.ts";
-import { AnonymousPeak, memoryUsage } from "../memory-usage.ts";
+import { MemoryExtremes, memoryUsage } from "../memory-usage.ts";
 import { FileSink, incompletePath } from "../sink/file.ts";
 import { openForReading } from "../vmcore/vmcore.ts";
 import { chunkSizeFor } from "../vmcore/window.ts";
@@ -49,7 +49,7 @@ export async function rearrange(libc: Libc, job: Job, options: CopyOptions): Pro
     job.warn(line);
   };
   const hasManifest = kind === "file" && options.manifest;
-  const anonymous = new AnonymousPeak();
+  const extremes = new MemoryExtremes();
   const sink = openSink({
     ...{ libc, kind, size, resumedAt: 0, warn },
     options: { ...options, sparse: true, resume: false },
@@ -99,7 +99,8 @@ export async function rearrange(libc: Libc, job: Job, options: CopyOptions): Pro
     },
     seconds: (performance.now() - started) / 1000,
     peakRssBytes: memoryUsage().peakRss,
-    anonymousRssBytes: anonymous.value,
+    anonymousRssBytes: extremes.anonymous,
+    leastAvailableBytes: extremes.leastAvailable,
     manifest: hasManifest ? manifestPath(dest) : null,
     pages: { total: Math.ceil(size / libc.pageSize), zero: null },
     unreadable: [],

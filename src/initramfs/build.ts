@@ -45,8 +45,8 @@ export interface InitramfsOptions {
 
 /** Drivers of the disks and file systems of virtual machines; those that the kernel has built in are no modules. */
 const DEFAULT_DRIVERS = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
-/** Modules that the loader needs for what it mounts. */
-const LOOP_DRIVERS = ["loop"];
+/** What the loader needs to mount a file. */
+const LOOP = ["loop", "squashfs"];
 
 /** Writes an initramfs, and for the disk the image that goes there. @returns what was written, with its size */
 export function buildInitramfs(options: InitramfsOptions): { path: string; size: number }[] {
@@ -88,22 +88,14 @@ function contentsOf(options: InitramfsOptions): { contents: Contents; loader: Lo
   if (directory !== undefined && !existsSync(directory)) {
     throw new Error(`Cannot build an initramfs: there are no modules (${directory})`);
   }
-  const find = (names: readonly string[]) =>
-    directory === undefined ? [] : modulesInOrder(directory, names);
-  const needed = {
-    plain: [],
-    squashfs: [...LOOP_DRIVERS, "squashfs"],
-    retained: [...LOOP_DRIVERS, "squashfs"],
-    disk: [...options.drivers, fileSystem],
-  }[layout];
-  const modules = find([...needed, ...options.drivers]);
-  const loaderModules = find(needed).map(({ file }) => file);
+  const needed = { plain: [], squashfs: LOOP, retained: LOOP, disk: [fileSystem] }[layout];
+  const names = [...needed, ...options.drivers];
   return {
     contents: {
-      modules,
+      modules: directory === undefined ? [] : modulesInOrder(directory, names),
       settings: options.settings === undefined ? undefined : readFileSync(options.settings),
     },
-    loader: { fileSystem, modules: loaderModules, environment: env },
+    loader: { fileSystem, environment: env },
   };
 }
 

@@ -1,7 +1,7 @@
 /** What is in an initramfs, by where its program lies. */
 import type { Entry } from "./cpio.ts";
 import { assembleLoader, type LoaderPlan, MOUNT_POINTS, type Source } from "./loader.ts";
-import type { Module } from "./modules.ts";
+import { type Module, moduleEntries } from "./modules.ts";
 
 /**
  * plain: /init is the program; squashfs: /init mounts a squashfs that lies beside it; retained: one that lies in the
@@ -18,17 +18,14 @@ export interface Contents {
   readonly settings: Uint8Array | undefined;
 }
 
-/** What the loader is told. */
+/** What the loader is told; it loads all modules, as it cannot know which of them its disk needs. */
 export interface LoaderOptions {
   readonly fileSystem: string;
-  /** names of files among the modules: those that it needs */
-  readonly modules: readonly string[];
   readonly environment: readonly string[];
 }
 
 const IMAGE = "vmcopy.sqsh";
 const PROGRAM = "vmcopy";
-const encoder = new TextEncoder();
 
 /** /init alone, with what it may find beside it. */
 export function plain(program: Uint8Array, contents: Contents): Entry[] {
@@ -70,19 +67,20 @@ function withLoader(source: Source, contents: Contents, options: LoaderOptions):
   const plan: LoaderPlan = {
     source,
     fileSystem: options.fileSystem,
-    modules: options.modules.map((file) => `/modules/${file}`),
+    modules: contents.modules.map(({ file }) => `/modules/${file}`),
     program: PROGRAM,
     environment: options.environment,
   };
-  return [...common(contents), { path: "init", data: assembleLoader(plan), mode: 0o755 }];
+  return [
+    ...MOUNT_POINTS.map((path): Entry => ({ path, directory: true })),
+    ...common(contents),
+    { path: "init", data: assembleLoader(plan), mode: 0o755 },
+  ];
 }
 
 function common({ modules, settings }: Contents): Entry[] {
-  const order = modules.map(({ file }) => `${file}\n`).join("");
   return [
-    ...MOUNT_POINTS.map((path): Entry => ({ path, directory: true })),
     ...(settings === undefined ? [] : [{ path: "etc/vmcopy.toml", data: settings, mode: 0o600 }]),
-    ...modules.map(({ file, data }): Entry => ({ path: `modules/${file}`, data })),
-    ...(modules.length === 0 ? [] : [{ path: "modules/order", data: encoder.encode(order) }]),
+    ...(modules.length === 0 ? [] : moduleEntries(modules)),
   ];
 }

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import type { Entry } from "./cpio.ts";
 import { filter } from "./tools.ts";
 
 /** One module: the name of its file, `.ko` at its end, and its ELF. */
@@ -49,6 +50,15 @@ export function modulesInOrder(directory: string, names: readonly string[]): Mod
   };
   for (const name of names) visit(name);
   return [...modules.values()];
+}
+
+/** The files below modules/, and beside them their order. */
+export function moduleEntries(modules: readonly Module[]): Entry[] {
+  const order = modules.map(({ file }) => `${file}\n`).join("");
+  return [
+    ...modules.map(({ file, data }): Entry => ({ path: `modules/${file}`, data })),
+    { path: "modules/order", data: new TextEncoder().encode(order) },
+  ];
 }
 
 function unpacked(path: string): Uint8Array {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { Libc } from "../../ffi/libc.ts";
 import { type Initramfs, readInitramfs } from "../../src/arm/initramfs.ts";
-import { cpio } from "../lab/cpio.ts";
+import { cpio } from "../../src/initramfs/cpio.ts";
 import { BUN, temporaryFolder } from "../support/files.ts";
 
 const libc = await Libc.load();

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildProblems, labKernel } from "../../kernel/build.ts";
 import { createRun, removeRun } from "./cache.ts";
-import type { Entry } from "./cpio.ts";
+import type { Entry } from "../../src/initramfs/cpio.ts";
 import { emptyDisk, rawDisk, readDisk } from "./disks.ts";
 import { runGuest } from "./guest.ts";
 import { moduleEntries, moduleOrder, writeInitramfs } from "./initramfs.ts";

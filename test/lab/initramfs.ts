@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpio, type Entry } from "../../src/initramfs/cpio.ts";
-import { type Module, modulesInOrder } from "../../src/initramfs/modules.ts";
+import { type Module, moduleEntries, modulesInOrder } from "../../src/initramfs/modules.ts";
 import { findProgram, run } from "./run.ts";
 
 /** What a guest sees as a file: bytes, or the path of a file of the host. */
@@ -28,11 +28,7 @@ export async function baseEntries(init: string, modules: Module[]): Promise<Entr
     ...applets
       .filter((name) => name !== "busybox")
       .map((name): Entry => ({ path: `bin/${name}`, link: "busybox" })),
-    ...modules.map(({ file, data }): Entry => ({ path: `modules/${file}`, data })),
-    {
-      path: "modules/order",
-      data: new TextEncoder().encode(modules.map(({ file }) => `${file}\n`).join("")),
-    },
+    ...moduleEntries(modules),
   ];
 }
 

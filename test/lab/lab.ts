@@ -3,8 +3,8 @@
 
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Entry } from "../../src/initramfs/cpio.ts";
 import { cacheRoot, createRun, removeRun } from "./cache.ts";
-import type { Entry } from "./cpio.ts";
 import { diskOf, emptyDisk, readDisk } from "./disks.ts";
 import { type Disk, type GuestRun, type Machine, type Milestone, runGuest, saveRun } from "./guest.ts";
 import {
