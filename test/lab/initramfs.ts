@@ -10,7 +10,7 @@ import { findProgram, run } from "./run.ts";
 export type FileSource = Uint8Array | { from: string };
 
 /** Drivers both kernels need; a name that is no module of the kernel is taken to be built in. */
-const drivers = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
+export const drivers = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"];
 
 /** The drivers' modules in the order in which insmod can load them. */
 export function moduleOrder(directory: string | null): Module[] {
