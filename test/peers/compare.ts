@@ -67,10 +67,10 @@ const text = [
   `one warm-up and ${ROUNDS} pairs. A ratio is vmcopy's time by the other's: the median of the pairs (smallest-largest), then the`,
   "median times. The capture kernel runs under qemu without KVM.",
   "",
-  findingsTable(findings, only === undefined ? [] : rowsBetweenMarks(README)),
+  findingsTable(findings, only === undefined ? [] : rowsBetweenMarks(README, "compare")),
 ].join("\n");
 console.log(text);
-if (process.argv.includes("--write")) writeBetweenMarks(README, text);
+if (process.argv.includes("--write")) writeBetweenMarks(README, text, "compare");
 
 function show(finding: Finding): void {
   findings.push(finding);

@@ -43,10 +43,11 @@ export function findingsTable(findings: readonly Finding[], before: readonly str
   return markdownTable(HEAD, [...kept, ...rows.filter(([what]) => !known.has(what))]);
 }
 
-/** The rows of the table between the marks in a file. */
-export function rowsBetweenMarks(path: string): string[][] {
+/** The rows of the table between a command's marks in a file. @throws Error where they are missing */
+export function rowsBetweenMarks(path: string, command: string): string[][] {
   const whole = readFileSync(path, "utf8");
-  const lines = whole.slice(whole.indexOf(BEGIN), whole.indexOf(END)).split("\n");
+  const { from, to } = placeOf(whole, command, path);
+  const lines = whole.slice(from, to).split("\n");
   const cells = (line: string) =>
     line
       .split("|")
@@ -72,13 +73,22 @@ export function markdownTable(head: readonly string[], body: readonly string[][]
   return [line(head), `|${rule.join("|")}|`, ...body.map(line)].join("\n");
 }
 
-const BEGIN = "<!-- npm run compare writes from here -->";
+/** Each command that writes has marks of its own. */
+const beginOf = (command: string) => `<!-- npm run ${command} writes from here -->`;
 const END = "<!-- to here -->";
 
-/** Puts text between the marks in a file. @throws Error where the marks are missing */
-export function writeBetweenMarks(path: string, text: string): void {
+/** Where a command's text is. @throws Error where its marks are missing */
+function placeOf(whole: string, command: string, path: string): { from: number; to: number } {
+  const begin = whole.indexOf(beginOf(command));
+  const to = whole.indexOf(END, begin);
+  if (begin < 0 || to < 0)
+    throw new Error(`Cannot find the table of npm run ${command}: its marks are missing (${path})`);
+  return { from: begin + beginOf(command).length, to };
+}
+
+/** Puts text between a command's marks in a file. @throws Error where they are missing */
+export function writeBetweenMarks(path: string, text: string, command: string): void {
   const whole = readFileSync(path, "utf8");
-  const [begin, end] = [whole.indexOf(BEGIN), whole.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`Cannot write the table into ${path}: its marks are missing`);
-  writeFileSync(path, `${whole.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${whole.slice(end)}`);
+  const { from, to } = placeOf(whole, command, path);
+  writeFileSync(path, `${whole.slice(0, from)}\n\n${text}\n\n${whole.slice(to)}`);
 }
