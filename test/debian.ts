@@ -26,6 +26,7 @@ const PACKAGES: Record<string, string> = {
   losetup: "mount",
   unshare: "util-linux",
   cmp: "diffutils",
+  mmdebstrap: "mmdebstrap",
 };
 
 /** Packages whose programs are missing. */

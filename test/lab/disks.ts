@@ -8,7 +8,7 @@ import { run } from "./run.ts";
 
 const MiB = 1024 * 1024;
 // No journal: what the guest has synced is in place even if it is killed a moment later.
-const ext4 = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0"];
+export const ext4 = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0"];
 
 /** Makes an empty ext4 image of `bytes` bytes (a sparse file). */
 export async function emptyDisk(path: string, bytes: number): Promise<void> {
@@ -54,11 +54,14 @@ function stage(source: FileSource, target: string): number {
   return Bun.file(source.from).size;
 }
 
-/** Copies everything on an ext4 image to a new directory. */
-export async function readDisk(image: string, directory: string): Promise<void> {
-  mkdirSync(directory, { recursive: true });
-  // debugfs reports failures on standard error and still exits 0; it warns of what a plain user may not restore.
-  await run("read the results", ["debugfs", "-R", `rdump / ${directory}`, image]);
+/** Copies everything on an ext4 image, or what is below some of its directories, to a new directory. */
+export async function readDisk(image: string, directory: string, below: string[] = ["/"]): Promise<void> {
+  for (const from of below) {
+    const parent = join(directory, dirname(from));
+    mkdirSync(parent, { recursive: true });
+    // debugfs reports failures on standard error and still exits 0; it warns of what a plain user may not restore.
+    await run("read the results", ["debugfs", "-R", `rdump ${from} ${parent}`, image]);
+  }
   rmSync(join(directory, "lost+found"), { recursive: true, force: true });
 }
 

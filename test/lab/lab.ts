@@ -205,7 +205,7 @@ function captureCommandLineOf({ captureInit, captureArguments = "", machineCheck
 }
 
 /** Keeps what a person needs to find out why, of the last five failures. */
-function keepFailure(run: GuestRun, reason: string): Error {
+export function keepFailure(run: GuestRun, reason: string): Error {
   const parent = join(cacheRoot, "failed");
   const older = existsSync(parent) ? readdirSync(parent).sort().slice(0, -4) : [];
   for (const name of older) rmSync(join(parent, name), { recursive: true, force: true });
