@@ -48,7 +48,7 @@ lab(`Debian's kdump-tools${problems.length > 0 ? ` (left out: ${problems.join(";
       initrd: root.initrd,
       // kdump-tools gives the capture kernel the same, and what it adds.
       commandLine:
-        "root=/dev/vda rw console=ttyS0,115200 panic=1 random.trust_cpu=on crashkernel=256M nokaslr mitigations=off",
+        "root=/dev/vda rw console=ttyS0,115200 panic=1 random.trust_cpu=on no_timer_check crashkernel=256M nokaslr mitigations=off",
       disks: [{ path: at("root.img") }, { path: at("small.img") }],
       doneLine: /reboot: machine restart/,
     };
