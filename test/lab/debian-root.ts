@@ -1,7 +1,7 @@
 // A Debian root file system as its installer would leave it: packages installed, their scripts run, systemd, a kernel
 // with the initramfs made for it. Built once by mmdebstrap for each kernel and recipe; disks are made of copies.
 
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { latest } from "./apt.ts";
 import { cached, contentKey } from "./cache.ts";
@@ -12,6 +12,8 @@ import { findProgram, run } from "./run.ts";
 const MiB = 1024 * 1024;
 const SUITE = "bookworm";
 const PACKAGES = ["systemd-sysv", "kdump-tools", "kexec-tools", "makedumpfile", "initramfs-tools", "zstd"];
+/** Where this machine's apt has Debian from; without any mmdebstrap knows a place of its own. */
+const SOURCES = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 /** What nothing runs is left out. */
 const UNREAD = ["man", "doc", "locale", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 // As an administrator would say it in /etc/initramfs-tools. The default, MODULES=most, makes kdump-tools ask for `dep`,
@@ -43,10 +45,12 @@ export interface DebianRoot {
 export async function debianRoot(): Promise<DebianRoot> {
   const kernel = await debianKernel();
   const packages = [...PACKAGES, kernel.name.replace(/_.*/, "")];
+  const isOfSuite = (path: string) => existsSync(path) && readFileSync(path, "utf8").includes(SUITE);
+  const sources = SOURCES.filter(isOfSuite);
   const command = (target: string) => [
     ...["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"],
     ...['--aptopt=APT::Install-Recommends "false"', ...UNREAD, `--essential-hook=${DRIVERS}`],
-    ...[`--include=${packages.join(",")}`, SUITE, target],
+    ...[`--include=${packages.join(",")}`, SUITE, target, ...sources],
   ];
   const { version } = await latest("kdump-tools");
   const name = `kdump-tools-${contentKey([kernel.name, version, ...command("")])}`;

@@ -2,6 +2,8 @@
 # PID 1 of the capture kernel, in the place of systemd: mounts what systemd would have mounted, runs kdump.sh as
 # kdump-capture.service does, and where that fails kdump.sh --error-handler as emergency.service does.
 export PATH=/bin:/sbin HOME=/
+# The loader is for this machine's programs: no other runs before.
+busybox chmod 755 /lib64/* /kdumpscripts/*
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -12,7 +14,6 @@ ln -sf bash /bin/sh
 ln -s ../bin/vmcopy /sbin/makedumpfile
 ln -s ../bin/vmcopy /sbin/vmcore-dmesg
 ln -s ../bin/ip /sbin/ip
-chmod 755 /kdumpscripts/* /lib64/*
 ip link set lo up
 head -c 256 /dev/urandom > /var/lib/random-seed
 syslogd -O /run/messages
