@@ -2,7 +2,7 @@
 // file system, and its scripts, unchanged, save the dump with vmcopy as their makedumpfile.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createRun, removeRun } from "./cache.ts";
 import { type DebianRoot, debianRoot, rootDisk, rootProblems } from "./debian-root.ts";
@@ -71,14 +71,16 @@ lab(`Debian's kdump-tools${problems.length > 0 ? ` (left out: ${problems.join(";
     expect(left("show")).toContain("/sbin/kexec -p --command-line=");
   });
 
-  test("its makedumpfile was vmcopy, the package's own is kept beside it", async () => {
-    const [path, version] = left("makedumpfile").split("\n");
-    expect(path).toBe("/usr/local/sbin/vmcopy");
-    expect(version).toContain("the program is vmcopy");
-    const before = await run("read a file of the root", [
-      ...["debugfs", "-R", "stat /usr/bin/makedumpfile.distrib", at("root.img")],
+  test("its makedumpfile was vmcopy, and to nobody else", async () => {
+    expect(left("makedumpfile")).toContain("the program is vmcopy");
+    const own = join(root.directory, "usr/bin/makedumpfile");
+    await run("take makedumpfile", [
+      "debugfs",
+      "-R",
+      `dump /usr/bin/makedumpfile ${at("own")}`,
+      at("root.img"),
     ]);
-    expect(before).toContain("Type: regular");
+    expect(readFileSync(at("own")).equals(readFileSync(own))).toBe(true);
   });
 
   test("it reported success and restarted the machine", () => {
@@ -144,18 +146,13 @@ lab(`Debian's kdump-tools${problems.length > 0 ? ` (left out: ${problems.join(";
   });
 });
 
-/** vmcopy in the place of makedumpfile, and the lab's two units. */
+/** vmcopy as it puts itself into kdump-tools, and the lab's units. */
 async function prepareRoot(root: DebianRoot, directory: string): Promise<void> {
   const inRoot = (path: string) => join(directory, path);
-  copyFileSync(vmcopyPath, inRoot("usr/local/sbin/vmcopy"));
-  await run("divert makedumpfile", [
-    ...["dpkg-divert", "--root", directory, "--local", "--rename", "--add", "/usr/bin/makedumpfile"],
-  ]);
-  symlinkSync("/usr/local/sbin/vmcopy", inRoot("usr/bin/makedumpfile"));
+  await run("install vmcopy", [vmcopyPath, "install", "kdump-tools", "--root", directory]);
 
   cpSync(join(import.meta.dir, "kdump-tools"), inRoot("usr/lib/lab"), { recursive: true });
   mkdirSync(inRoot("var/lib/lab"));
-  mkdirSync(inRoot("var/crash"), { recursive: true });
   // As the second and any later start finds it: the first one makes the capture kernel's initramfs anew, which takes
   // minutes under emulation, to the same content.
   const release = basename(root.image).slice("vmlinuz-".length);
@@ -165,4 +162,8 @@ async function prepareRoot(root: DebianRoot, directory: string): Promise<void> {
       ...["chroot", directory, "systemctl", "--quiet", "enable", `/usr/lib/lab/${unit}`],
     ]);
   }
+  // kdump-tools by its name and with a full disk: what is makedumpfile to it.
+  const dropIns = (unit: string) => inRoot(`etc/systemd/system/${unit}.service.d`);
+  cpSync(dropIns("kdump-tools-dump"), dropIns("lab-full-disk"), { recursive: true });
+  copyFileSync(inRoot("usr/lib/lab/lab-which.conf"), join(dropIns("kdump-tools-dump"), "lab-which.conf"));
 }
