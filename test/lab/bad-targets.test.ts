@@ -11,6 +11,7 @@ import { readDisk, recoverDisk } from "./disks.ts";
 import type { Disk } from "./guest.ts";
 import { type Capture, crashAndCapture } from "./lab.ts";
 import { labProblems, vmcopyPath } from "./packages.ts";
+import { tasksIn } from "./tasks.ts";
 
 const MiB = 1024 * 1024;
 const minutes = 60_000;
@@ -182,12 +183,14 @@ lab(`captures to disks that go wrong${reason}`, () => {
   test.each([
     ["too small for the dump that was asked for", { dumpLevel: 17, compression: "zstd", reduced: true }],
     ["that takes 512 KiB a second", { dumpLevel: 31, compression: "zstd", reduced: false }],
-  ] as [Name, object][])("%s: a whole dump, read back", async (name, dump) => {
+  ] as [Name, object][])("%s: a whole dump, read back, that drgn opens", async (name, dump) => {
     const { steps, code } = said(name);
     expect([steps, code]).toEqual(["read target log crash space dump verify name unmount final", 0]);
     expect(filesOf(name)).toEqual({ one: WHOLE });
     expect(json(name, "capture.json")).toMatchObject({ state: "complete", verified: true, dump });
     expect((await verify(name, "one/vmcore")).code).toBe(0);
+    const symbols = (await crashed.kernel.symbols()) ?? "";
+    expect(await tasksIn(join(found(name), "crash/one/vmcore"), symbols)).toBeGreaterThan(20);
   });
 
   test("too small for the dump that was asked for: it says which one is taken", () => {

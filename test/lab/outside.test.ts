@@ -2,7 +2,6 @@
 // guest hands over (-device vmcoreinfo). They are read, proved, filtered, and opened by drgn.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildProblems, labKernel } from "../../kernel/build.ts";
 import { busyMachine } from "./busy.ts";
@@ -12,6 +11,7 @@ import { prepare } from "./lab.ts";
 import { Monitor, monitorDevice } from "./monitor.ts";
 import { labProblems, vmcopyPath } from "./packages.ts";
 import { run } from "./run.ts";
+import { tasksIn } from "./tasks.ts";
 
 const minutes = 60_000;
 const problems = [...labProblems(), ...buildProblems()];
@@ -90,18 +90,10 @@ lab(`dumps that qemu makes${reason}`, () => {
       expect(pages.unknown).toBeLessThan(200);
       expect(pages.kept).toBeLessThan(pages.total / 2);
       expect(JSON.parse(await vmcopy("verify", "--json", dump, at(format)))).toMatchObject({ ok: true });
-      writeFileSync(at("tasks.py"), TASKS);
-      const tasks = async (file: string) =>
-        Number(await run("drgn", ["drgn", "-q", "-c", file, "-s", symbols, at("tasks.py")]));
-      expect(await tasks(dump)).toBeGreaterThan(20);
+      expect(await tasksIn(dump, symbols)).toBeGreaterThan(20);
       // Of the ELF itself drgn 0.0.22 cannot translate an address: qemu's PT_LOADs have physical ones only.
-      expect(await tasks(dump)).toBe(await tasks(at("elf.31")));
+      expect(await tasksIn(dump, symbols)).toBe(await tasksIn(at("elf.31"), symbols));
     },
     2 * minutes,
   );
 });
-
-const TASKS = `
-from drgn.helpers.linux.pid import for_each_task
-print(len(list(for_each_task(prog))))
-`;

@@ -15,6 +15,7 @@ import { freeze, thaw } from "./frozen.ts";
 import type { Disk, Machine } from "./guest.ts";
 import { prepare } from "./lab.ts";
 import { labProblems, vmcopyPath } from "./packages.ts";
+import { tasksIn } from "./tasks.ts";
 import { loggedDisk, WriteLog } from "./write-log.ts";
 
 const MiB = 1024 * 1024;
@@ -114,6 +115,8 @@ lab(`power cuts${reason}`, () => {
     await readDisk(at("logged"), at("last"));
     text = readFileSync(at("last/crash/new/dmesg.txt"), "utf8");
     expect(text).toContain("Kernel panic - not syncing: sysrq triggered crash");
+    const symbols = (await prepared.kernel.symbols()) ?? "";
+    expect(await tasksIn(at("last/crash/new/vmcore"), symbols)).toBeGreaterThan(20);
   }, 6 * minutes);
 
   afterAll(() => removeRun(directory));
