@@ -156,7 +156,8 @@ print(prog.crashed_thread().object.comm.string_().decode())
     "booted without a crash, modules that are none: says so, a shell, and powers off",
     async () => {
       const shell =
-        '#!/bin/busybox sh\necho "a panic waits for $(/bin/busybox cat /proc/sys/kernel/panic) s"\n';
+        // Longer than the stall timer waits: nobody hurries who sits in a shell.
+        '#!/bin/busybox sh\n/bin/busybox sleep 9\necho "a panic waits for $(/bin/busybox cat /proc/sys/kernel/panic) s"\n';
       const initrd = at("first.cpio.zst");
       await writeInitramfs(initrd, [
         init(),
@@ -168,7 +169,8 @@ print(prog.crashed_thread().object.comm.string_().decode())
       const { image } = await debianKernel();
       const machine = {
         ...{ memMiB: 512, cpus: 1, kernel: image, initrd, disks: [] },
-        commandLine: "console=ttyS0,115200 random.trust_cpu=on rootfstype=ramfs vmcopy.final=shell,poweroff",
+        commandLine:
+          "console=ttyS0,115200 random.trust_cpu=on rootfstype=ramfs vmcopy.final=shell,poweroff vmcopy.stall=6",
         doneLine: /reboot: Power down/,
       };
       const { console, failure } = await runGuest(machine, 120);
