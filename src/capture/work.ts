@@ -112,8 +112,11 @@ export class Work {
     const target = this.#target;
     if (target === undefined) return;
     await this.#steps.run(target.mountPoint === undefined ? "sync" : "unmount", () => {
-      this.#directory?.close();
-      target.close();
+      try {
+        this.#directory?.close();
+      } finally {
+        target.close();
+      }
       return { line: target.place.device ?? target.path, value: undefined };
     });
   }
