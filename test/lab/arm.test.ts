@@ -96,11 +96,18 @@ lab(`vmcopy arm, a crash, vmcopy capture${reason}`, () => {
 
   beforeAll(async () => {
     // What is reserved is what vmcopy says is needed: see the test of the check.
-    const crash = { memMiB: 1024, crashkernel: "256M", captureScript: "", captureInit, armScript };
+    const crash = {
+      memMiB: 1024,
+      crashkernel: "256M",
+      captureScript: "",
+      captureInit,
+      armScript,
+      timeoutSeconds: 400,
+    };
     capture = await crashAndCapture(crash);
     told = toldOn(capture.console);
     commandLine = capture.console.find((line) => / elfcorehdr=\S+ console=/.test(line)) ?? "";
-  }, 6 * minutes);
+  }, 7 * minutes);
 
   afterAll(() => capture?.dispose());
 
