@@ -1,7 +1,8 @@
 /**
- * The few x86-64 instructions that start stub and initramfs loader are made of, one method for each form, and labels. Encodings are
- * those of Intel's Software Developer's Manual, volume 2: REX prefix, opcode, ModRM, displacement, immediate.
- * Every branch is 32 bits wide, so that an instruction's size never depends on where its target lies.
+ * The few x86-64 instructions that the start stub and the initramfs's loader are made of, one method for each form,
+ * and labels. Encodings are those of Intel's Software Developer's Manual, volume 2: REX prefix, opcode, ModRM,
+ * displacement, immediate. Every branch is 32 bits wide, so that an instruction's size never depends on where its
+ * target lies.
  */
 
 /** The general registers; the number is the one encoded in ModRM (its fourth bit goes to REX). */

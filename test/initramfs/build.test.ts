@@ -148,7 +148,8 @@ suite(`npm run initramfs${missing.length > 0 ? ` (left out: needs ${missing.join
     expect(initramfs?.size).toBeLessThan(8192);
     expect(image).toEqual({ path: path("disk.sqsh"), size: readFileSync(path("disk.sqsh")).length });
     const init = extracted(readFileSync(path("disk.cpio")), "init").toString("latin1");
-    for (const text of ["/dev/vdz1", "/modules/virtio_blk.ko", "A=b c"]) expect(init).toContain(`${text}\0`);
+    for (const text of ["/dev/vdz1", "/modules/virtio_blk.ko", "A=b c", "BUN_JSC_useDFGJIT=0"])
+      expect(init).toContain(`${text}\0`);
   });
 
   it("disk: without a device there is nothing to mount", () => {

@@ -79,7 +79,7 @@ export const ROWS: readonly Row[] = [
   {
     name: "squashfs-zstd",
     what: "the same, zstd, 128 KiB blocks",
-    likely: 176,
+    likely: 160,
     prepare: vmcopy({ layout: "squashfs", codec: "zstd", block: 128 }, debianKernel),
   },
   {
