@@ -74,7 +74,7 @@ export async function writeDump(place: DumpPlace): Promise<DumpRecord | undefine
         return await filtered(place, choice, wanted, reading);
       } catch (error) {
         isFull = error instanceof VmcopyError && error.code === "E_NO_SPACE";
-        isTargetBad = !isFull && isOfTarget(place, error);
+        isTargetBad = !isFull && keepsPartial(place, error);
         if (isTargetBad) (error as Error).message += "; the disk fails: name another one (--to)";
         throw error;
       }
@@ -199,10 +199,11 @@ function checkRoom(libc: Libc, source: string, { available, holes }: Store): voi
   );
 }
 
-/** Whether a dump failed because the disk did not take it, after some of it was there. */
-function isOfTarget({ libc, store }: DumpPlace, error: unknown): boolean {
-  const { dest } = store.dumpPlace;
-  const written = store.isRaw ? dest : incompletePath(dest);
+/** Whether a dump failed because the disk did not take it, and the part of it that is there is worth keeping. */
+function keepsPartial({ libc, store }: DumpPlace, error: unknown): boolean {
+  // On a raw partition nothing tells of a part.
+  if (store.isRaw) return false;
+  const partial = incompletePath(store.dumpPlace.dest);
   const cause = error instanceof VmcopyError ? error.cause : error;
-  return cause instanceof LibcError && cause.path === written && libc.status(written) !== undefined;
+  return cause instanceof LibcError && cause.path === partial && libc.status(partial) !== undefined;
 }

@@ -36,7 +36,9 @@ export const makedumpfile: Personality = async (libc, args) => {
     messages.error(`makedumpfile: ${inItsWords(reasonOf(error))}`);
     if (error instanceof Interrupted) exitCode = error.exitCode;
   }
-  messages.common(...(exitCode === EXIT_OK ? COMPLETED : FAILED));
+  // Its table is all that it says of --mem-usage.
+  const completed = request.mode === "usage" ? [] : COMPLETED;
+  messages.common(...(exitCode === EXIT_OK ? completed : FAILED));
   return exitCode;
 };
 
