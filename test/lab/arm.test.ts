@@ -106,7 +106,8 @@ lab(`vmcopy arm, a crash, vmcopy capture${reason}`, () => {
     };
     capture = await crashAndCapture(crash);
     told = toldOn(capture.console);
-    commandLine = capture.console.find((line) => / elfcorehdr=\S+ console=/.test(line)) ?? "";
+    // As the script prints it: what the kernel prints while its console changes may lose letters.
+    commandLine = capture.console.findLast((line) => / elfcorehdr=\S+ console=/.test(line)) ?? "";
   }, 7 * minutes);
 
   afterAll(() => capture?.dispose());
