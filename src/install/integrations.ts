@@ -58,7 +58,7 @@ export const INTEGRATIONS = {
     items: [program, ...dracutItems, script(`${MODULES}/99vmcopy-squash/module-setup.sh`, dracutSquash)],
     next: [
       settings,
-      "make an initramfs for the capture kernel: dracut --add vmcopy FILE; or --add vmcopy-squash, which needs some 55 MiB less of crashkernel=",
+      "make an initramfs for the capture kernel: dracut --add vmcopy FILE; with vmcopy-squash the program lies compressed in memory, in less than half the space",
     ],
   },
   "kdump-utils": {
