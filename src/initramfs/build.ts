@@ -105,6 +105,8 @@ function write(path: string, bytes: Uint8Array): { path: string; size: number } 
   try {
     writeFileSync(unfinished, bytes, { mode: 0o600 });
     renameSync(unfinished, path);
+  } catch (error) {
+    throw new Error(`Cannot write ${path}: ${(error as Error).message.replace(/, \w+ '.*$/, "")}`);
   } finally {
     rmSync(unfinished, { force: true });
   }
@@ -141,7 +143,7 @@ function commandLine(): Command {
     .option("--image <file>", "of --layout disk: writes the squashfs that goes there")
     .option("--wait <seconds>", "for that device to appear", seconds, 30)
     .option("--env <name=value>", "a variable for the program (repeatable)", collect, [])
-    .option("--program <file>", "in place of dist/vmcopy", PROGRAM)
+    .addOption(new Option("--program <file>", "what is put in").default(PROGRAM, "dist/vmcopy"))
     .showHelpAfterError("(--help lists the options)");
 }
 
