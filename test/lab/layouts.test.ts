@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { withSquashfs } from "../../src/initramfs/layouts.ts";
 import { crashAndCapture } from "./lab.ts";
 import { captureIn, type ImageOptions, layoutImage } from "./layouts.ts";
 import { debianKernel, labProblems, vmcopyPath } from "./packages.ts";
@@ -54,4 +55,27 @@ test.skipIf(problems.length > 0).each(ROWS)(
     }
   },
   15 * minutes,
+);
+
+test.skipIf(problems.length > 0)(
+  `a loader that cannot go on says so in a line and restarts the machine${reason}`,
+  async () => {
+    // The kernel has no loop device built in, and gets no module for it.
+    const broken = { file: "broken.ko", data: new Uint8Array(100) };
+    const entries = withSquashfs(
+      new Uint8Array(512),
+      { modules: [broken], settings: undefined },
+      { fileSystem: "squashfs", environment: [] },
+    );
+    const capture = await crashAndCapture({ memMiB: 640, program: null, captureInitramfs: entries });
+    const said = capture.console.map((line) => line.replace(/^\[ *[\d.]+\] /, ""));
+    capture.dispose();
+    expect(said.filter((line) => line.startsWith("vmcopy: "))).toEqual([
+      "vmcopy: cannot load the module /modules/broken.ko: error 8; going on without it",
+      "vmcopy: cannot open /dev/loop-control: error 2; is loop in this kernel? The machine restarts in 10 s",
+    ]);
+    expect(said.join("\n")).toMatch(/reboot: Restarting system/);
+    expect(said.join("\n")).not.toContain("Attempted to kill init");
+  },
+  5 * minutes,
 );

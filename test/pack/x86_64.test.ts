@@ -104,6 +104,12 @@ describe("x86-64 assembler", () => {
     expect(hex(a.finish())).toBe("0f 85 0c 00 00 00 e9 f5 ff ff ff 48 8d 3d 00 00 00 00");
   });
 
+  it("writes 64-bit words, little endian", () => {
+    const a = new X86Assembler();
+    a.words([1, 2 ** 40 + 2]);
+    expect(hex(a.finish())).toBe("01 00 00 00 00 00 00 00 02 00 00 00 00 01 00 00");
+  });
+
   it("refuses what it cannot encode", () => {
     const a = new X86Assembler();
     expect(() => a.load("rax", "rsp", 0)).toThrow("Cannot assemble: this base needs a SIB byte (rsp)");
