@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { Entry } from "./cpio.ts";
 import { filter } from "./tools.ts";
 
@@ -24,7 +24,7 @@ const UNPACKERS: Record<string, (bytes: Uint8Array, path: string) => Uint8Array>
   "": (bytes) => bytes,
   ".gz": (bytes) => gunzipSync(bytes),
   ".xz": (bytes, path) => filter(`unpack ${path}`, ["xz", "-dc"], bytes),
-  ".zst": (bytes, path) => filter(`unpack ${path}`, ["zstd", "-dc"], bytes),
+  ".zst": (bytes) => zstdDecompressSync(bytes),
 };
 
 /**

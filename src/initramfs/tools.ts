@@ -5,7 +5,6 @@ import { spawnSync } from "node:child_process";
 const PACKAGES: Record<string, string> = {
   mksquashfs: "squashfs-tools",
   xz: "xz-utils",
-  zstd: "zstd",
 };
 
 /**

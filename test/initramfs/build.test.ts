@@ -4,12 +4,12 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdDecompressSync } from "node:zlib";
 import { buildInitramfs, type InitramfsOptions } from "../../src/initramfs/build.ts";
 import { modulesInOrder } from "../../src/initramfs/modules.ts";
 import { findProgram } from "../lab/run.ts";
 
-const missing = ["busybox", "unsquashfs", "xz", "zstd"].filter((name) => findProgram(name) === null);
+const missing = ["busybox", "unsquashfs", "xz"].filter((name) => findProgram(name) === null);
 const suite = missing.length > 0 ? describe.skip : describe;
 
 /** As a module looks to whoever wants to know what it needs. */
@@ -94,13 +94,13 @@ suite(`npm run initramfs${missing.length > 0 ? ` (left out: needs ${missing.join
   });
 
   it.each([
-    ["plain.cpio.zst", ["zstd", "-dc"]],
-    ["plain.cpio.xz", ["xz", "-dc"]],
-    ["plain.cpio.gz", ["gzip", "-dc"]],
-  ])("%s holds the same", (name, command) => {
+    ["plain.cpio.zst", () => zstdDecompressSync(readFileSync(path("plain.cpio.zst")))],
+    ["plain.cpio.xz", () => unpacked("plain.cpio.xz", ["xz", "-dc"])],
+    ["plain.cpio.gz", () => gunzipSync(readFileSync(path("plain.cpio.gz")))],
+  ])("%s holds the same", (name, unpack) => {
     buildInitramfs({ ...options, to: path("plain.cpio") });
     buildInitramfs({ ...options, to: path(name) });
-    expect(Buffer.from(unpacked(name, command))).toEqual(readFileSync(path("plain.cpio")));
+    expect(Buffer.from(unpack())).toEqual(readFileSync(path("plain.cpio")));
   });
 
   it("xz: with the one checksum that the kernel knows", () => {
