@@ -61,13 +61,13 @@ export const ROWS: readonly Row[] = [
   {
     name: "ramfs",
     what: "the same, ramfs",
-    likely: 208,
+    likely: 240,
     prepare: vmcopy({ layout: "plain", suffix: ".cpio.zst" }, debianKernel),
   },
   {
     name: "ramfs-xz",
     what: "the same, ramfs, xz",
-    likely: 208,
+    likely: 240,
     prepare: vmcopy({ layout: "plain", suffix: ".cpio.xz" }, debianKernel),
   },
   {
