@@ -2,7 +2,7 @@
  * The program as a squashfs: compressed in memory or on a disk for as long as it runs, and only what it touches is
  * unpacked, a block at a time, into page cache that the kernel may drop.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { filter } from "./tools.ts";
@@ -28,7 +28,7 @@ export function squashfs(program: string, codec: Codec, blockKiB: number): Uint8
     const plain = ["-all-root", "-no-xattrs", "-no-exports", "-noappend", "-quiet", "-no-progress"];
     const pseudo = ["-p", "/ d 755 0 0", "-p", `vmcopy f 755 0 0 cat ${quoted(program)}`];
     const source = join(directory, "root");
-    filter("make a squashfs", ["mkdir", source]);
+    mkdirSync(source);
     filter("make a squashfs", [
       ...["mksquashfs", source, image, ...OPTIONS[codec], "-b", `${blockKiB}K`],
       ...time,
