@@ -18,8 +18,11 @@ const PACKAGES: Record<string, string> = {
   sfdisk: "fdisk",
   mksquashfs: "squashfs-tools",
   zstd: "zstd",
+  xz: "xz-utils",
   lz4: "lz4",
   dracut: "dracut-core",
+  // One of dracut's initramfs images in the lab has it.
+  systemctl: "systemd",
   mkinitramfs: "initramfs-tools-core",
   readelf: "binutils",
   gcc: "gcc",
@@ -27,6 +30,7 @@ const PACKAGES: Record<string, string> = {
   unshare: "util-linux",
   cmp: "diffutils",
   mmdebstrap: "mmdebstrap",
+  depmod: "kmod",
 };
 
 /** Packages whose programs are missing. */
