@@ -86,7 +86,7 @@ export class Target {
       makeDirectories(libc, directory);
       return new Target(libc, place, directory, undefined, undefined, false);
     }
-    const device = await waitForDevice(libc, job, place.device, wait);
+    const device = await waitForDevice(libc, job, place.device, wait, "mount");
     const found = { device, directory };
     const mountPoint = makeMountPoint(libc);
     let mounted = false;
@@ -144,7 +144,7 @@ async function rawDevice(libc: Libc, job: Job, place: string, wait: number): Pro
   if (status !== undefined) return (status.mode & S_IFMT) === S_IFBLK ? place : undefined;
   // /dev/shm is memory for files.
   const isUnderDev = place.startsWith("/dev/") && !place.startsWith("/dev/shm/");
-  return isUnderDev || isTag(place) ? await waitForDevice(libc, job, place, wait) : undefined;
+  return isUnderDev || isTag(place) ? await waitForDevice(libc, job, place, wait, "write to") : undefined;
 }
 
 function refuseOther(libc: Libc, path: string): void {
@@ -157,7 +157,13 @@ function refuseOther(libc: Libc, path: string): void {
 }
 
 /** @returns its path @throws VmcopyError E_IO where it does not come */
-async function waitForDevice(libc: Libc, job: Job, device: string, wait: number): Promise<string> {
+async function waitForDevice(
+  libc: Libc,
+  job: Job,
+  device: string,
+  wait: number,
+  purpose: "mount" | "write to",
+): Promise<string> {
   const end = performance.now() + wait * 1000;
   for (;;) {
     const path = isTag(device) ? findTagged(libc, device) : device;
@@ -166,13 +172,13 @@ async function waitForDevice(libc: Libc, job: Job, device: string, wait: number)
       if ((status.mode & S_IFMT) === S_IFBLK) return path;
       throw new VmcopyError(
         "E_IO",
-        `Cannot mount ${device}: it is no block device; name one (--to DEVICE:DIR)`,
+        `Cannot ${purpose} ${device}: it is no block device; name one (--to DEVICE:DIR)`,
       );
     }
     if (performance.now() >= end) {
       const waited = wait === 0 ? "" : ` after ${wait} s`;
       const reason = `there is no such device${waited}; is its driver loaded, and /dev a devtmpfs?`;
-      throw new VmcopyError("E_IO", `Cannot mount ${device}: ${reason}`);
+      throw new VmcopyError("E_IO", `Cannot ${purpose} ${device}: ${reason}`);
     }
     await job.breathe();
     await new Promise((resolve) => setTimeout(resolve, POLL));

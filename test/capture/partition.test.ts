@@ -199,7 +199,7 @@ describe("what is on a partition", () => {
     [
       "no device",
       "/dev/vmcopy-none",
-      /Cannot mount \/dev\/vmcopy-none: there is no such device; is its driver/,
+      /Cannot write to \/dev\/vmcopy-none: there is no such device; is its driver/,
     ],
   ])("%s is none", async (_, to, message) => {
     const { report, lines } = await capture(to, source);

@@ -116,6 +116,23 @@ print(prog.crashed_thread().object.comm.string_().decode())
   );
 
   test(
+    "Linux 6.12, to ext4: one file, /init, for a verified dump",
+    async () => {
+      const kernel = await labKernel("6.12");
+      const words = "vmcopy.to=/dev/vdb:/crash vmcopy.final=poweroff vmcopy.name=one";
+      const { capture, lines } = await appliance(kernel, [], words);
+      expect(stepsOf(lines)).toBe(
+        "mount stall modules read target log crash space dump verify name unmount final",
+      );
+      const crash = join(capture.results, "crash/one");
+      expect(readdirSync(crash).sort()).toEqual(WHOLE);
+      await expectWhole(kernel, lines, join(crash, "vmcore"));
+      capture.dispose();
+    },
+    5 * minutes,
+  );
+
+  test(
     "Linux 6.12, to a raw partition: /init is all it needs, a console not among it",
     async () => {
       const kernel = await labKernel("6.12");
