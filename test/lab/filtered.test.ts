@@ -270,9 +270,10 @@ for (const [name, { kernel, isOdd, isKnown }] of KERNELS)
         );
         expect(tried("verify", "--json", at("refiltered"), vmcore)).toMatchObject({ exitCode: 0 });
         await dumpAs("direct", "-d", "31", "-c", "zstd", "--no-manifest");
-        // ELF has no zero pages any more: they cannot be told from those left out.
         const [refiltered, direct] = [statSync(at("refiltered")).size, statSync(at("direct")).size];
-        if (option === "-E") expect(refiltered).toBeLessThanOrEqual(direct);
+        // ELF has no zero pages any more: there are none to tell of, and where the first page of a block (huge, free) was
+        // one, the rest of the block is kept. That nothing is missing was proved against the vmcore.
+        if (option === "-E") expect(refiltered).toBeLessThan(statSync(at("theirs")).size / 10);
         else expect(refiltered).toBe(direct);
         for (const name of ["theirs", "refiltered", "refiltered.manifest.json"]) rmSync(at(name));
       },
